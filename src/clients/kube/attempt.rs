@@ -17,27 +17,26 @@ tokio::task_local! {
     pub(super) static ATTEMPT: Attempt;
 }
 
+/// How far this machine's clock is ahead of the API server's, in seconds; 0 until a response has told it.
+pub(super) type Ahead = Arc<AtomicI64>;
+
 /// An attempt, shared with the layer that sees its response.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     /// Its number, from 1.
     pub(super) number: u32,
-    heard: Arc<Heard>,
-}
-
-#[derive(Debug, Default)]
-struct Heard {
     /// The pause that the response asks for, in seconds; 0 without one.
-    pause: AtomicU32,
-    /// How far this machine's clock is ahead of the API server's, in seconds; 0 if that is unknown.
-    ahead: AtomicI64,
+    pause: Arc<AtomicU32>,
+    /// That of the connection.
+    ahead: Ahead,
 }
 
 impl Attempt {
-    pub(super) fn new(number: u32) -> Self {
+    pub(super) fn new(number: u32, ahead: &Ahead) -> Self {
         Self {
             number,
-            heard: Arc::default(),
+            pause: Arc::default(),
+            ahead: Arc::clone(ahead),
         }
     }
 
@@ -45,23 +44,19 @@ impl Attempt {
     pub(super) fn hear(&self, headers: &HeaderMap) {
         let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
         let pause = text(RETRY_AFTER).and_then(|it| it.trim().parse::<u32>().ok());
-        let pause = pause.unwrap_or_default();
-        self.heard.pause.store(pause, Ordering::Relaxed);
+        self.pause
+            .store(pause.unwrap_or_default(), Ordering::Relaxed);
         let server = text(DATE).and_then(|it| jiff::fmt::rfc2822::parse(it).ok());
-        let ahead = server.map(|it| Timestamp::now().duration_since(it.timestamp()).as_secs());
-        let ahead = ahead.unwrap_or_default();
-        self.heard.ahead.store(ahead, Ordering::Relaxed);
-    }
-
-    /// How far this machine's clock is ahead of the API server's, in seconds; 0 if that is unknown.
-    pub(super) fn clock_ahead(&self) -> i64 {
-        self.heard.ahead.load(Ordering::Relaxed)
+        if let Some(server) = server {
+            let ahead = Timestamp::now().duration_since(server.timestamp());
+            self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
+        }
     }
 
     /// The error with the pause of the header where its Status has none. Kubernetes answers with a text and this header, and no
     /// Status, where it limits requests (`tooManyRequests` of its API server) and while it shuts down (`WithRetryAfter`).
     pub(super) fn with_pause(&self, mut error: kube::Error) -> kube::Error {
-        let pause = self.heard.pause.load(Ordering::Relaxed);
+        let pause = self.pause.load(Ordering::Relaxed);
         if pause > 0
             && let kube::Error::Api(status) = &mut error
         {

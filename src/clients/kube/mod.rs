@@ -11,13 +11,17 @@ mod request_log;
 mod target;
 mod writes;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
 pub use access::Access;
-use attempt::{ATTEMPT, Attempt};
+use attempt::{ATTEMPT, Ahead, Attempt};
 use error::Reply;
 pub use error::{KubeFailure, status};
 use request_log::RequestLog;
@@ -57,6 +61,7 @@ pub struct Kube {
     pub requests: Arc<Counter>,
     login: Option<Arc<Login>>,
     kinds: kinds::Kinds,
+    clock_ahead: Ahead,
 }
 
 impl Kube {
@@ -86,7 +91,16 @@ impl Kube {
             requests: Arc::default(),
             login: access.login.clone(),
             kinds: kinds::Kinds::default(),
+            clock_ahead: Ahead::default(),
         })
+    }
+
+    /// The time by the API server's clock, as far as a response has told it: for the age of what is in the cluster, where a clock
+    /// of this machine that is ahead would make it older.
+    pub fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::from_secs(self.clock_ahead.load(Ordering::Relaxed));
+        let here = Timestamp::now();
+        here.checked_sub(ahead).unwrap_or(here)
     }
 
     fn api(&self, kind: &Kind, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -108,12 +122,12 @@ impl Kube {
     {
         let mut number = 1;
         loop {
-            let attempt = Attempt::new(number);
+            let attempt = Attempt::new(number, &self.clock_ahead);
             let failed = |reply| KubeFailure {
                 what: what.into(),
                 reply,
                 login: self.login.clone(),
-                clock_ahead: attempt.clock_ahead(),
+                clock_ahead: self.clock_ahead.load(Ordering::Relaxed),
             };
             if let Some(login) = &self.login
                 && let Err(error) = login.renew().await
@@ -199,6 +213,7 @@ mod tests {
             requests: Arc::default(),
             login: None,
             kinds: kinds::Kinds::default(),
+            clock_ahead: Ahead::default(),
         };
         (kube, asked)
     }
@@ -290,5 +305,18 @@ mod tests {
         let error = kube.get(&target).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unauthorized);
         assert!(error.hint.unwrap().contains("ahead of the API server's"));
+    }
+
+    #[tokio::test]
+    async fn ages_are_told_by_the_clock_of_the_api_server() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let found = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}});
+        let early = "200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT";
+        let (kube, _) = answering(vec![(early, found)]).await;
+        assert!(kube.now().duration_since(Timestamp::now()).as_secs() >= -1);
+        kube.get(&target).await.unwrap();
+        let server: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let apart = kube.now().duration_since(server).abs();
+        assert!(apart < SignedDuration::from_secs(10), "{apart}");
     }
 }
