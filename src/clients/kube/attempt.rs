@@ -41,7 +41,7 @@ impl Attempt {
     }
 
     /// Keeps what the headers of the response say.
-    pub(super) fn hear(&self, headers: &HeaderMap) {
+    pub(super) fn read(&self, headers: &HeaderMap) {
         let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
         let pause = text(RETRY_AFTER).and_then(|it| it.trim().parse::<u32>().ok());
         self.pause

@@ -72,7 +72,15 @@ impl Kube {
         // Retries are done in `call`, where they are counted and limited.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
-        let builder = ClientBuilder::try_from(config).map_err(|error| {
+        // The kubeconfig's program that signs in may wait for a person or for a network. In a thread of its own it blocks neither
+        // signals nor the time limit.
+        let built = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config)).await;
+        let built = built.map_err(|error| {
+            Error::failed(System::Local, "cannot set up a client for the API server")
+                .cause(error)
+                .hint("report this as a bug")
+        })?;
+        let builder = built.map_err(|error| {
             let kind = match &error {
                 kube::Error::Auth(_) => ErrorKind::Unauthorized,
                 _ => ErrorKind::Failed,
@@ -305,6 +313,28 @@ mod tests {
         let error = kube.get(&target).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unauthorized);
         assert!(error.hint.unwrap().contains("ahead of the API server's"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_signs_in_and_does_not_end_can_be_given_up() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubeconfig");
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+            "command": "sleep", "args": ["3"]});
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "a", "user": {"exec": exec}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        });
+        std::fs::write(&file, kubeconfig.to_string()).unwrap();
+        let access = Access {
+            kubeconfig: Some(file),
+            ..Access::default()
+        };
+        let connected = tokio::time::timeout(Duration::from_millis(500), Kube::connect(&access));
+        assert!(connected.await.is_err(), "it was waited for");
     }
 
     #[tokio::test]

@@ -53,7 +53,7 @@ where
             // Watches are not started by `call`.
             let attempt = ATTEMPT.try_with(Attempt::clone).ok();
             if let (Some(attempt), Ok(answer)) = (&attempt, &answer) {
-                attempt.hear(answer.headers());
+                attempt.read(answer.headers());
             }
             let number = attempt.map_or(1, |it| it.number);
             let status = answer.as_ref().map(|it| it.status().as_u16());
