@@ -6,12 +6,13 @@ mod invocation;
 mod tests;
 mod usage;
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
+    clients::scratch,
     error::{Error, ErrorKind, Result, System},
     log,
     report::run::Run,
@@ -23,6 +24,9 @@ use crate::{
     },
 };
 use usage::usage;
+
+/// How long the threads of the program have to end, after its result is written.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// The end of the help: what a script reads.
 const EXIT_CODES: &str = "\
@@ -222,7 +226,16 @@ pub fn main() -> ExitCode {
         Err(fault) => leave(output, &cli, &fault),
     };
     global.actions.finish(output);
+    end(runtime);
+    // What a thread that still works has not dropped.
+    scratch::remove_all();
     code
+}
+
+/// Ends the runtime, and waits for its threads only briefly. The system looks up names in such a thread, for up to a minute where
+/// no DNS server answers, and nothing ends that; signals are no longer handled by then.
+fn end(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(ENDING);
 }
 
 /// Starts the log.

@@ -117,6 +117,12 @@ impl Options<'_> {
         }
     }
 
+    /// Whether the inventory may be written now: not while another run may have the lease.
+    pub fn may_record(&self) -> bool {
+        let lost = *self.stop.borrow() == Some(Stop::LeaseLost);
+        self.may_write && !lost && !*self.paused.borrow()
+    }
+
     /// The error of an interrupted run, also if every step in progress succeeded.
     pub fn stopped(&self) -> Option<Error> {
         let (kind, message) = match *self.stop.borrow() {
@@ -329,5 +335,27 @@ mod tests {
         let own = result(Error::failed(System::Helm, "cannot install"));
         let error = ending(&[stopped, own], &options).unwrap();
         assert_eq!(error.message, "cannot install");
+    }
+
+    #[test]
+    fn the_inventory_is_written_only_while_the_lease_is_held() {
+        let timeouts = Timeouts::default();
+        let may = |stop, paused, may_write| {
+            let options = Options {
+                adopt: false,
+                may_write,
+                looks_only: false,
+                deadline: Instant::now(),
+                limit: Duration::ZERO,
+                timeouts: &timeouts,
+                stop: watch::Sender::new(stop),
+                paused: watch::Sender::new(paused),
+            };
+            options.may_record()
+        };
+        assert!(may(None, false, true) && may(Some(Stop::Failed), false, true));
+        assert!(may(Some(Stop::Interrupted), false, true));
+        assert!(!may(Some(Stop::LeaseLost), false, true));
+        assert!(!may(None, true, true) && !may(None, false, false));
     }
 }

@@ -190,7 +190,7 @@ pub(crate) async fn execute(
     }
     if error.is_none() {
         steps.extend(execute::execute(&rest, context, options, &mut on_event).await);
-        let forgotten = if options.may_write {
+        let forgotten = if options.may_record() {
             forget_gone(session, &steps).await.map(drop)
         } else {
             Ok(())

@@ -49,6 +49,9 @@ fn github(status: u16) -> Refusal {
 }
 
 fn kubernetes(status: u16) -> Refusal {
+    if status == 429 {
+        return too_many();
+    }
     let (reason, message) = match status {
         401 => ("Unauthorized", "Unauthorized"),
         403 => ("Forbidden", "forbidden: injected by the sandbox"),
@@ -59,10 +62,6 @@ fn kubernetes(status: u16) -> Refusal {
         409 => (
             "Conflict",
             "the object has been modified; please apply your changes to the latest",
-        ),
-        429 => (
-            "TooManyRequests",
-            "too many requests, please try again later",
         ),
         500 => (
             "InternalError",
@@ -78,18 +77,24 @@ fn kubernetes(status: u16) -> Refusal {
         ),
         _ => ("", "injected by the sandbox"),
     };
-    let mut body = json!({
+    let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": status,
     });
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    if status == 429 {
-        body["details"] = json!({"retryAfterSeconds": 1});
-        headers.push(("retry-after", "1".to_owned()));
-    }
     Refusal {
         body: body.to_string(),
-        headers,
+        headers: vec![("content-type", "application/json".to_owned())],
+    }
+}
+
+/// The answer where the API server limits requests: a text and a header, and no Status (apiserver, `tooManyRequests`).
+fn too_many() -> Refusal {
+    Refusal {
+        body: "Too many requests, please try again later.\n".to_owned(),
+        headers: vec![
+            ("content-type", "text/plain; charset=utf-8".to_owned()),
+            ("retry-after", "1".to_owned()),
+        ],
     }
 }
 

@@ -3,6 +3,8 @@
 mod pictures;
 mod svg;
 
+use std::{sync::mpsc, time::Instant};
+
 use clap::CommandFactory as _;
 
 use super::*;
@@ -31,4 +33,19 @@ fn what_every_command_takes_comes_after_its_own_options() {
     assert!(own.contains("--pull-through <FORM>"), "{help}");
     assert!(!own.contains("--kubeconfig"), "{help}");
     assert!(global.contains("--kubeconfig <FILE>"), "{help}");
+}
+
+#[test]
+fn a_name_whose_lookup_does_not_end_does_not_keep_the_program_from_ending() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let (began, has_begun) = mpsc::channel();
+    let (_open, never) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || {
+        began.send(()).unwrap();
+        let _ended = never.recv_timeout(Duration::from_secs(20));
+    });
+    has_begun.recv().unwrap();
+    let asked = Instant::now();
+    end(runtime);
+    assert!(asked.elapsed() < 10 * ENDING, "{:?}", asked.elapsed());
 }

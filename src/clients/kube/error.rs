@@ -16,12 +16,18 @@ use crate::{
     secret::text::masked,
 };
 
+/// From what difference of the clocks on an API server may reject a token for it: AWS takes no signature from further ahead (AWS
+/// Signature Version 4), and an EKS token of 9 minutes has six left.
+const CLOCKS: Duration = Duration::from_mins(5);
+
 /// A failed call, without its context.
 #[derive(Debug)]
 pub struct KubeFailure {
     pub(super) what: String,
     pub(super) reply: Reply,
     pub(super) login: Option<Arc<Login>>,
+    /// How far this machine's clock is ahead of the API server's, in seconds; 0 if that is unknown.
+    pub(super) clock_ahead: i64,
 }
 
 /// The kinds of failures.
@@ -134,6 +140,24 @@ impl KubeFailure {
             .is_some_and(|status| status.code == 403 && is_policy(&status.message))
     }
 
+    /// What to do where the credentials are rejected and the clocks differ: by the API server's clock a new token may have
+    /// expired, or not be valid yet. The SDK of AWS corrects the clock in its own calls, so that these show nothing.
+    fn wrong_clock(&self) -> Option<String> {
+        let apart = Duration::from_secs(self.clock_ahead.unsigned_abs());
+        if self.code() != Some(401) || apart < CLOCKS {
+            return None;
+        }
+        let way = if self.clock_ahead > 0 {
+            "ahead of"
+        } else {
+            "behind"
+        };
+        Some(format!(
+            "this machine's clock is {} minutes {way} the API server's, which may be why its tokens are not valid there: set the clock, then run the command again",
+            apart.as_secs() / 60
+        ))
+    }
+
     fn kind(&self) -> ErrorKind {
         match self.code() {
             Some(403) if self.is_policy() => ErrorKind::Failed,
@@ -160,11 +184,13 @@ impl KubeFailure {
         if let Reply::SignedOut(error) = &self.reply {
             return (**error).clone();
         }
-        let own = self.login.as_ref().and_then(|login| match self.code() {
+        let of_login = |login: &Arc<Login>| match self.code() {
             Some(401) => Some(login.unknown()),
             None if !self.is_unauthenticated() => Some(login.unreachable()),
             _ => None,
-        });
+        };
+        let own = self.wrong_clock();
+        let own = own.or_else(|| self.login.as_ref().and_then(of_login));
         let hint = match self.code() {
             Some(401) => {
                 "the API server rejects the credentials: renew those of this kubeconfig context"
@@ -187,6 +213,9 @@ impl KubeFailure {
             }
             Some(413) => {
                 "the object is larger than the API server's limit: shorten the values that the profile passes to it"
+            }
+            Some(429) => {
+                "the API server has too many requests at the moment: run the command again in a minute"
             }
             Some(_) => {
                 "the API server returned an internal error: check it with `kubectl get --raw '/readyz?verbose'`, then run the command again"
@@ -274,6 +303,7 @@ mod tests {
             what: "apply something".into(),
             reply: Reply::Refused(Box::new(kube::Error::Api(status.boxed()))),
             login: None,
+            clock_ahead: 0,
         }
     }
 
@@ -315,11 +345,29 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_rejected_where_the_clocks_differ_is_told_with_the_clock() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let hint = |code, clock_ahead| {
+            let failure = KubeFailure {
+                clock_ahead,
+                ..answered(code, "Unauthorized")
+            };
+            failure.about(&target).hint.unwrap()
+        };
+        assert!(hint(401, -1260).contains("clock is 21 minutes behind the API server's"));
+        assert!(hint(401, 600).contains("clock is 10 minutes ahead of the API server's"));
+        for (code, ahead) in [(401, 0), (401, -299), (403, -1260), (500, 1260)] {
+            assert!(!hint(code, ahead).contains("clock"), "{code} {ahead}");
+        }
+    }
+
+    #[test]
     fn a_silent_server_is_asked_twice_and_a_busy_one_more_often() {
         let silent = KubeFailure {
             what: "read something".into(),
             reply: Reply::Silence,
             login: None,
+            clock_ahead: 0,
         };
         assert!(silent.again(Call::Read, 1).is_some());
         assert!(silent.again(Call::DryRun, 1).is_some());

@@ -3,6 +3,7 @@
 //! Every call has a timeout, is counted, and is retried if the server is busy. Errors name the object.
 
 mod access;
+mod attempt;
 mod error;
 mod kinds;
 mod reads;
@@ -10,15 +11,20 @@ mod request_log;
 mod target;
 mod writes;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client, api::DynamicObject, client::ClientBuilder};
 use serde_json::Value;
 
 pub use access::Access;
+use attempt::{ATTEMPT, Ahead, Attempt};
 use error::Reply;
 pub use error::{KubeFailure, status};
-use request_log::{ATTEMPT, RequestLog};
+use request_log::RequestLog;
 pub use target::{Kind, Selection, Target};
 pub use writes::Mode;
 
@@ -55,6 +61,7 @@ pub struct Kube {
     pub requests: Arc<Counter>,
     login: Option<Arc<Login>>,
     kinds: kinds::Kinds,
+    clock_ahead: Ahead,
 }
 
 impl Kube {
@@ -65,7 +72,15 @@ impl Kube {
         // Retries are done in `call`, where they are counted and limited.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
-        let builder = ClientBuilder::try_from(config).map_err(|error| {
+        // The kubeconfig's program that signs in may wait for a person or for a network. In a thread of its own it blocks neither
+        // signals nor the time limit.
+        let built = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config)).await;
+        let built = built.map_err(|error| {
+            Error::failed(System::Local, "cannot set up a client for the API server")
+                .cause(error)
+                .hint("report this as a bug")
+        })?;
+        let builder = built.map_err(|error| {
             let kind = match &error {
                 kube::Error::Auth(_) => ErrorKind::Unauthorized,
                 _ => ErrorKind::Failed,
@@ -84,7 +99,16 @@ impl Kube {
             requests: Arc::default(),
             login: access.login.clone(),
             kinds: kinds::Kinds::default(),
+            clock_ahead: Ahead::default(),
         })
+    }
+
+    /// The time by the API server's clock, as far as a response has told it: for the age of what is in the cluster, where a clock
+    /// of this machine that is ahead would make it older.
+    pub fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::from_secs(self.clock_ahead.load(Ordering::Relaxed));
+        let here = Timestamp::now();
+        here.checked_sub(ahead).unwrap_or(here)
     }
 
     fn api(&self, kind: &Kind, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -104,12 +128,14 @@ impl Kube {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
-        let mut attempt = 1;
+        let mut number = 1;
         loop {
+            let attempt = Attempt::new(number, &self.clock_ahead);
             let failed = |reply| KubeFailure {
                 what: what.into(),
                 reply,
                 login: self.login.clone(),
+                clock_ahead: self.clock_ahead.load(Ordering::Relaxed),
             };
             if let Some(login) = &self.login
                 && let Err(error) = login.renew().await
@@ -117,20 +143,25 @@ impl Kube {
                 return Err(failed(Reply::SignedOut(Box::new(error))));
             }
             self.requests.count(kind);
-            let failure =
-                match tokio::time::timeout(CALL_TIMEOUT, ATTEMPT.scope(attempt, make())).await {
-                    Ok(Ok(value)) => return Ok(value),
-                    Ok(Err(error)) => failed(Reply::Refused(Box::new(error))),
-                    Err(_) => failed(Reply::Silence),
-                };
-            match failure.again(kind, attempt) {
-                Some(length) if attempt < ATTEMPTS => {
+            let made = ATTEMPT.scope(attempt.clone(), make());
+            let failure = match tokio::time::timeout(CALL_TIMEOUT, made).await {
+                Ok(Ok(value)) => {
+                    if let Some(login) = &self.login {
+                        login.accept();
+                    }
+                    return Ok(value);
+                }
+                Ok(Err(error)) => failed(Reply::Refused(Box::new(attempt.with_pause(error)))),
+                Err(_) => failed(Reply::Silence),
+            };
+            match failure.again(kind, number) {
+                Some(length) if number < ATTEMPTS => {
                     log::again("kubernetes", failure.said(), length);
                     pause(length).await;
                 }
                 _ => return Err(failure),
             }
-            attempt += 1;
+            number += 1;
         }
     }
 }
@@ -182,11 +213,15 @@ mod tests {
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         config.default_retry = false;
         let kube = Kube {
-            client: Client::try_from(config).unwrap(),
+            client: ClientBuilder::try_from(config)
+                .unwrap()
+                .with_layer(&RequestLog)
+                .build(),
             server: address.to_string(),
             requests: Arc::default(),
             login: None,
             kinds: kinds::Kinds::default(),
+            clock_ahead: Ahead::default(),
         };
         (kube, asked)
     }
@@ -242,5 +277,76 @@ mod tests {
         // With a longer pause the call fails.
         let error = busy_once(60).await.get(&target).await.unwrap_err();
         assert!(error.to_string().contains("too many requests"), "{error}");
+    }
+
+    /// An API server that limits requests answers with a text and a header, and no Status.
+    #[tokio::test]
+    async fn a_pause_in_the_header_alone_is_kept_too() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let said = json!("Too many requests, please try again later.");
+        let found = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}});
+        let short = "429 Too Many Requests\r\nretry-after: 2";
+        let (kube, asked) = answering(vec![(short, said.clone()), ("200 OK", found)]).await;
+        let began = Instant::now();
+        assert!(kube.get(&target).await.unwrap().is_some());
+        assert!(
+            began.elapsed() >= Duration::from_secs(2),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(asked.lock().unwrap().len(), 2);
+
+        let long = "429 Too Many Requests\r\nretry-after: 60";
+        let (kube, asked) = answering(vec![(long, said)]).await;
+        let error = kube.get(&target).await.unwrap_err();
+        assert!(error.to_string().contains("Too many requests"), "{error}");
+        assert!(error.hint.unwrap().contains("in a minute"));
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_a_server_that_rejects_the_token_is_looked_at() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let denied = refused(401, "Unauthorized", "Unauthorized", &json!({}));
+        let early = "401 Unauthorized\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT";
+        let (kube, _) = answering(vec![(early, denied)]).await;
+        let error = kube.get(&target).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unauthorized);
+        assert!(error.hint.unwrap().contains("ahead of the API server's"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_signs_in_and_does_not_end_can_be_given_up() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubeconfig");
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+            "command": "sleep", "args": ["3"]});
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "a", "user": {"exec": exec}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        });
+        std::fs::write(&file, kubeconfig.to_string()).unwrap();
+        let access = Access {
+            kubeconfig: Some(file),
+            ..Access::default()
+        };
+        let connected = tokio::time::timeout(Duration::from_millis(500), Kube::connect(&access));
+        assert!(connected.await.is_err(), "it was waited for");
+    }
+
+    #[tokio::test]
+    async fn ages_are_told_by_the_clock_of_the_api_server() {
+        let target = Target::cluster("v1", "Namespace", "a");
+        let found = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a"}});
+        let early = "200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT";
+        let (kube, _) = answering(vec![(early, found)]).await;
+        assert!(kube.now().duration_since(Timestamp::now()).as_secs() >= -1);
+        kube.get(&target).await.unwrap();
+        let server: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let apart = kube.now().duration_since(server).abs();
+        assert!(apart < SignedDuration::from_secs(10), "{apart}");
     }
 }

@@ -1,4 +1,4 @@
-//! Logs each request to the API server, with the time until its response begins.
+//! Logs each request to the API server, with the time until its response begins, and passes the headers on to the attempt.
 
 use std::{
     fmt,
@@ -10,12 +10,8 @@ use std::{
 use http::{Method, Request, Response, Uri};
 use tower::{BoxError, Layer, Service};
 
+use super::attempt::{ATTEMPT, Attempt};
 use crate::log;
-
-tokio::task_local! {
-    /// The attempt number of a call, from 1.
-    pub(super) static ATTEMPT: u32;
-}
 
 /// The outermost layer around kube's request handling.
 #[derive(Clone, Copy)]
@@ -55,9 +51,13 @@ where
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
             // Watches are not started by `call`.
-            let attempt = ATTEMPT.try_with(|it| *it).unwrap_or(1);
+            let attempt = ATTEMPT.try_with(Attempt::clone).ok();
+            if let (Some(attempt), Ok(answer)) = (&attempt, &answer) {
+                attempt.read(answer.headers());
+            }
+            let number = attempt.map_or(1, |it| it.number);
             let status = answer.as_ref().map(|it| it.status().as_u16());
-            log::answered("kubernetes", action, status, began, attempt);
+            log::answered("kubernetes", action, status, began, number);
             answer
         })
     }

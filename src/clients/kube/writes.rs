@@ -76,6 +76,7 @@ impl Kube {
                 what: "apply an object without a name".into(),
                 reply: Reply::Silence,
                 login: None,
+                clock_ahead: 0,
             });
         };
         let api = self.api(&target.kind, target.namespace.as_deref());
@@ -93,6 +94,7 @@ impl Kube {
             what: what.into(),
             reply: Reply::Silence,
             login: None,
+            clock_ahead: 0,
         };
         let metadata = manifest.get("metadata");
         let kind = Kind::new(
@@ -128,6 +130,7 @@ impl Kube {
             what: "replace an object".into(),
             reply: Reply::Silence,
             login: None,
+            clock_ahead: 0,
         };
         let target = Target::of(manifest).ok_or_else(silence)?;
         let api = self.api(&target.kind, target.namespace.as_deref());

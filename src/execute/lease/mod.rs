@@ -8,7 +8,7 @@
 
 pub(crate) mod record;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ const OUTAGE: Duration = Duration::from_secs(30);
 pub struct Lease {
     kube: Kube,
     target: Target,
-    holder: Arc<str>,
+    holder: Holder,
     hold: Hold,
     /// The dead run from which the lease was taken over.
     pub taken_over: Option<String>,
@@ -76,20 +76,21 @@ impl Lease {
         // The lease of a run before may have ended while it was not renewed.
         hold.paused.send_replace(false);
         let (end, ended) = oneshot::channel();
+        let holder = Holder {
+            identity: holder.to_owned(),
+            since: mine["acquireTime"].clone(),
+        };
         let renewals = tokio::spawn(renew(
             kube.clone(),
             target.clone(),
-            Holder {
-                identity: holder.to_owned(),
-                since: mine["acquireTime"].clone(),
-            },
+            holder.clone(),
             hold.clone(),
             ended,
         ));
         Ok(Self {
             kube: kube.clone(),
             target,
-            holder: holder.into(),
+            holder,
             hold,
             taken_over,
             stop: Some(end),
@@ -107,11 +108,10 @@ impl Lease {
     pub async fn release(mut self) {
         self.end_renewals().await;
         // A lease that cannot be released expires after 15 s.
-        if let Ok(Some(mut live)) = self.kube.get(&self.target).await
-            && live["spec"]["holderIdentity"] == json!(&*self.holder)
+        if let Ok(Some(live)) = self.kube.get(&self.target).await
+            && let Some(free) = self.holder.given_back(live)
         {
-            live["spec"]["holderIdentity"] = json!("");
-            drop(self.kube.replace(&live).await);
+            drop(self.kube.replace(&free).await);
         }
     }
 

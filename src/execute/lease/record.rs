@@ -16,6 +16,7 @@ use crate::{
 pub(super) const DURATION: u64 = 15;
 
 /// The holder of a lease, and when it acquired it: two processes of one container image may have the same name.
+#[derive(Clone)]
 pub(super) struct Holder {
     pub(super) identity: String,
     pub(super) since: Value,
@@ -26,6 +27,15 @@ impl Holder {
     pub(super) fn has(&self, live: &Value) -> bool {
         live["spec"]["holderIdentity"] == *self.identity
             && live["spec"]["acquireTime"] == self.since
+    }
+
+    /// `live` without a holder; `None` if another run has it by now, which may have the same name.
+    pub(super) fn given_back(&self, mut live: Value) -> Option<Value> {
+        if !self.has(&live) {
+            return None;
+        }
+        live["spec"]["holderIdentity"] = json!("");
+        Some(live)
     }
 }
 
@@ -178,6 +188,25 @@ mod tests {
         assert!(!is_held(&json!({"spec": {"holderIdentity": ""}})));
         assert!(!is_held(&json!({"spec": {}})));
         assert!(is_held(&json!({"spec": {"holderIdentity": "a"}})));
+    }
+
+    #[test]
+    fn a_run_gives_its_own_lease_back_and_not_that_of_a_run_with_its_name() {
+        let lease = |since: &str| {
+            json!({"metadata": {"resourceVersion": "7"}, "spec": {
+                "holderIdentity": "root@ci (process 1)", "acquireTime": since,
+            }})
+        };
+        let (own, other) = ("2026-01-01T00:00:00.000000Z", "2026-01-01T00:01:00.000000Z");
+        let holder = Holder {
+            identity: "root@ci (process 1)".into(),
+            since: json!(own),
+        };
+        let free = holder.given_back(lease(own)).unwrap();
+        assert!(!is_held(&free), "{free}");
+        assert_eq!(free["metadata"]["resourceVersion"], "7");
+        assert_eq!(holder.given_back(lease(other)), None);
+        assert_eq!(holder.given_back(free), None);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -237,7 +236,7 @@ fn left(pool: &Pool) -> BTreeSet<&str> {
 
 /// The state of each remaining runner.
 fn leaving(context: &Context, pool: &Pool, at_github: &[Runner]) -> Vec<Leaving> {
-    let now = Timestamp::now();
+    let now = context.kube.now();
     let one = |name: &str| {
         let (runner, pod) = (named(&pool.runners, name), named(&pool.pods, name));
         let listed = at_github.iter().find(|it| it.name == name);

@@ -40,7 +40,7 @@ impl Registration {
             return Ok(None);
         };
         let runners = context.kube.list(runners).await?;
-        let now = Timestamp::now();
+        let now = context.kube.now();
         let waiting = runners.iter().find(|it| waits_for_token(it, now));
         if waiting.is_none() && said.is_none() {
             return Ok(None);

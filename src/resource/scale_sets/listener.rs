@@ -58,7 +58,7 @@ impl Place<'_> {
             pod: &pod,
         };
         let events = context.events(self.controller_namespace).await?;
-        Ok(readiness(seen, &events, Timestamp::now()))
+        Ok(readiness(seen, &events, context.kube.now()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -40,6 +41,8 @@ pub struct Login {
     credentials: Option<SharedCredentialsProvider>,
     directory: Scratch,
     term: Mutex<Option<Term>>,
+    /// Whether the API server has accepted this identity in this run.
+    accepted: AtomicBool,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -75,6 +78,7 @@ impl Login {
             credentials,
             directory,
             term: Mutex::default(),
+            accepted: AtomicBool::new(false),
             clock: Box::new(clock),
         };
         write(&login.kubeconfig(), &login.kubeconfig_text())?;
@@ -141,10 +145,21 @@ impl Login {
         })
     }
 
+    /// The API server has accepted this identity.
+    pub fn accept(&self) {
+        self.accepted.store(true, Ordering::Relaxed);
+    }
+
     /// The hint for an API server that does not accept this identity.
     pub fn unknown(&self) -> String {
         let (name, region) = (&self.cluster.name, &self.cluster.region);
         let principal = self.caller.principal();
+        // The variables of the environment do not tell when their credentials expire, and a token is worth no more than these.
+        if self.accepted.load(Ordering::Relaxed) {
+            return format!(
+                "EKS cluster `{name}` accepted `{principal}` earlier in this run, so its AWS credentials have probably expired: get new ones (those in AWS_SESSION_TOKEN are not renewed; `aws sts get-caller-identity` shows whether they work), then run the same command again to continue"
+            );
+        }
         if !self.cluster.access_entries {
             // Source: EKS user guide, "Grant IAM users access to Kubernetes with a ConfigMap": the ARN of a role has no path there.
             let kind = if self.caller.role().is_some() {

@@ -155,6 +155,17 @@ async fn how_an_unknown_identity_gets_in_depends_on_the_cluster() {
     }
 }
 
+/// The credentials of a CI job are variables with a session token, often for an hour, and nothing renews them.
+#[tokio::test]
+async fn an_identity_that_was_accepted_before_lacks_no_access_entry() {
+    let role = "arn:aws:sts::111122223333:assumed-role/ops/me";
+    let clocked = login_as(Provider::default(), role, true).await;
+    clocked.login.accept();
+    let hint = clocked.login.unknown();
+    assert!(hint.contains("have probably expired"), "{hint}");
+    assert!(!hint.contains("create-access-entry"), "{hint}");
+}
+
 #[tokio::test]
 async fn the_files_are_this_user_s_alone_and_the_kubeconfig_holds_no_token() {
     let clocked = login(Provider::default()).await;

@@ -11,7 +11,6 @@
 
 mod at_github;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -189,7 +188,7 @@ impl ScaleSetDrain {
             }
             return self.at_github(context, going).await;
         }
-        let hangs = going.hangs(Timestamp::now());
+        let hangs = going.hangs(context.kube.now());
         let way = Way::of(&context.removal, going, hangs);
         if let Some(live) = objects.set.as_ref().filter(|it| ending(it).is_none()) {
             if self.waits_for_controller(way) {
