@@ -1,5 +1,8 @@
 //! Finds why a pod does not run, from its status and its events. Pure: no I/O.
 
+pub(crate) mod claims;
+mod images;
+
 use serde_json::Value;
 
 use super::user;
@@ -11,8 +14,8 @@ use crate::{
     },
 };
 
-/// How often kubelet must repeat a message before the pod counts as stuck: volumes that cert-manager fills are
-/// missing in the first seconds of every installation (reference: observed.md).
+/// How often a message about a volume must be repeated before the pod counts as stuck: volumes that cert-manager fills are
+/// missing in the first seconds of every installation (reference: observed.md), and a storage driver takes some seconds too.
 const PASSING_REPEATS: i64 = 6;
 
 /// Whether the pod is Running with all its containers ready.
@@ -33,30 +36,16 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
         return Readiness::Ready;
     }
     let look = format!("look at it with `kubectl -n {namespace} describe pod {name}`");
+    if let Some(waits) = claims::readiness(pod, name, events) {
+        return waits;
+    }
     if let Some(condition) = unschedulable(pod) {
         let message = condition["message"].as_str().unwrap_or("no node fits");
-        // This is not a lack of nodes: the pod's event contains why its claim is not created.
-        if message.contains("waiting for ephemeral volume controller") {
-            return without_claim(pod, name, events).unwrap_or_else(|| {
-                Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
-            });
-        }
-        let hint = if message.contains("no nodes available") {
-            NO_NODES.to_owned()
-        } else {
-            format!("add nodes that fit, or change {}", placement_keys(pod))
-        };
-        return Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint);
+        return unscheduled(pod, name, message, events);
     }
     if let Some((reason, message)) = waiting(pod) {
         return match reason {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => Readiness::stuck(
-                format!("pod `{name}` cannot pull its image: {message}"),
-                format!(
-                    "check {}; for a mirror also images.registry and images.pullSecrets",
-                    image_keys(pod)
-                ),
-            ),
+            _ if images::REASONS.contains(&reason) => images::readiness(pod, name, message, events),
             "CreateContainerConfigError"
             | "CreateContainerError"
             | "CrashLoopBackOff"
@@ -76,6 +65,24 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
         let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
         Readiness::progressing(format!("pod `{name}` is {phase} and not ready"))
     })
+}
+
+/// That the scheduler has no node for a pod, in its words.
+fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value]) -> Readiness {
+    // This is not a lack of nodes: the pod's event contains why its claim is not created.
+    if message.contains("waiting for ephemeral volume controller") {
+        return without_claim(pod, name, events).unwrap_or_else(|| {
+            Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
+        });
+    }
+    let hint = if message.contains("no nodes available") {
+        NO_NODES.to_owned()
+    } else if claims::is_about_a_claim(message) {
+        claims::hint(pod)
+    } else {
+        format!("add nodes that fit, or change {}", placement_keys(pod))
+    };
+    Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint)
 }
 
 /// Why a claim of the pod's ephemeral volumes is not created: their controller reports it in events of the pod (kubernetes,
@@ -137,19 +144,6 @@ fn placement_keys(pod: &Value) -> &'static str {
     }
 }
 
-/// The keys in the profile for the image of a pod.
-fn image_keys(pod: &Value) -> &'static str {
-    match maker(pod) {
-        Maker::Pool => "the image's name and tag in the profile",
-        Maker::Controller => "controller.chartVersion and controller.values.image in the profile",
-        Maker::CertManager => "certManager.chartVersion in the profile",
-        Maker::ScaleSetController => {
-            "scaleSets.chartVersion and scaleSets.values.image in the profile"
-        }
-        Maker::Other => "the image's name and tag",
-    }
-}
-
 /// The key of the profile, or the creator, to change so that the pods of `object` comply with a policy.
 pub(crate) fn what_to_change(object: &Value) -> &'static str {
     match maker(object) {
@@ -164,9 +158,13 @@ pub(crate) fn what_to_change(object: &Value) -> &'static str {
 
 /// The scheduler's condition for a pod without a suitable node.
 pub(crate) fn unschedulable(pod: &Value) -> Option<&Value> {
-    pod["status"]["conditions"].as_array()?.iter().find(|it| {
-        it["type"] == "PodScheduled" && it["status"] == "False" && it["reason"] == "Unschedulable"
-    })
+    condition(pod).filter(|it| it["reason"] == "Unschedulable")
+}
+
+/// The scheduler's condition for a pod that it could not bind to a node, for whatever reason.
+fn condition(pod: &Value) -> Option<&Value> {
+    let mut conditions = pod["status"]["conditions"].as_array()?.iter();
+    conditions.find(|it| it["type"] == "PodScheduled" && it["status"] == "False")
 }
 
 /// The reason and message of the first waiting container.
@@ -185,17 +183,13 @@ fn waiting(pod: &Value) -> Option<(&str, &str)> {
 
 /// The newest warning about the pod. Why it had no node before it got one is over.
 fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option<Readiness> {
-    let event = events
+    let own = events
         .iter()
         .filter(|it| {
             it["type"] == "Warning" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
         })
-        .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null())
-        .max_by_key(|it| {
-            // kube-scheduler writes events of `events.k8s.io`, which have the second only.
-            let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
-            time.unwrap_or_default()
-        })?;
+        .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null());
+    let event = newest(own)?;
     let said = event["message"].as_str().unwrap_or_default();
     let reason = format!(
         "pod `{name}`: {}: {said}",
@@ -205,6 +199,19 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
         return Some(Readiness::progressing(reason));
     }
     Some(Readiness::stuck(reason, look))
+}
+
+/// The newest of `events`.
+fn newest<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
+    events.max_by_key(|it| seen(it))
+}
+
+/// When an event was seen last. kube-scheduler writes events of `events.k8s.io`, which have this time only.
+fn seen(event: &Value) -> &str {
+    let time = event["lastTimestamp"]
+        .as_str()
+        .or(event["eventTime"].as_str());
+    time.unwrap_or_default()
 }
 
 /// The worst of `all`: stuck before progressing before ready.
