@@ -43,14 +43,23 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
         let message = condition["message"].as_str().unwrap_or("no node fits");
         return unscheduled(pod, name, message, events);
     }
-    if let Some((reason, message)) = waiting(pod) {
+    if let Some((container, reason, message)) = waiting(pod) {
         return match reason {
             _ if images::REASONS.contains(&reason) => images::readiness(pod, name, message, events),
             "CreateContainerConfigError"
             | "CreateContainerError"
             | "CrashLoopBackOff"
             | "RunContainerError" => {
-                let start_error = user::start_error(pod).filter(|_| reason == "CrashLoopBackOff");
+                let crashes = reason == "CrashLoopBackOff";
+                let start_error = user::start_error(pod).filter(|_| crashes);
+                // Kubelet says only that it starts it again; why it ends is in its log, if it ran.
+                let look = if crashes && start_error.is_none() {
+                    format!(
+                        "see why it ends: `kubectl -n {namespace} logs {name} -c {container} --previous`"
+                    )
+                } else {
+                    look
+                };
                 let (reason, message) = start_error.unwrap_or((reason, message));
                 Readiness::stuck(
                     format!("pod `{name}`: {reason}: {message}"),
@@ -79,6 +88,8 @@ fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value]) -> Read
         NO_NODES.to_owned()
     } else if claims::is_about_a_claim(message) {
         claims::hint(pod)
+    } else if message.contains("not supported on Fargate") {
+        NOT_ON_FARGATE.to_owned()
     } else {
         format!("add nodes that fit, or change {}", placement_keys(pod))
     };
@@ -100,6 +111,12 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
 
 /// The hint where the cluster has no nodes: autoscalers start only when a pod is pending.
 const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
+
+/// The hint for what Fargate does not run (docs.aws.amazon.com, "Simplify compute management with AWS Fargate").
+const NOT_ON_FARGATE: &str = "AWS Fargate runs no privileged container, and has few kinds of volumes: set containerMode of the pool in the profile to none, or have EC2 nodes for its pods: a Fargate profile takes the pods of the namespaces and labels that it names";
+
+/// The hint where the VPC CNI has no address for a pod (amazon-vpc-cni-k8s, "add cmd").
+const NO_ADDRESS: &str = "the node has no free address of the VPC, which passes where it is new; if it stays, see that its subnet has free addresses, and `kubectl -n kube-system logs daemonset/aws-node -c aws-node`";
 
 /// The creator of a pod, by its labels.
 pub(super) enum Maker {
@@ -167,14 +184,15 @@ fn condition(pod: &Value) -> Option<&Value> {
     conditions.find(|it| it["type"] == "PodScheduled" && it["status"] == "False")
 }
 
-/// The reason and message of the first waiting container.
-fn waiting(pod: &Value) -> Option<(&str, &str)> {
+/// The name of the first waiting container, with the reason and the message.
+fn waiting(pod: &Value) -> Option<(&str, &str, &str)> {
     ["initContainerStatuses", "containerStatuses"]
         .iter()
         .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
         .find_map(|status| {
             let waiting = &status["state"]["waiting"];
             Some((
+                status["name"].as_str().unwrap_or_default(),
                 waiting["reason"].as_str()?,
                 waiting["message"].as_str().unwrap_or_default(),
             ))
@@ -191,6 +209,14 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
         .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null());
     let event = newest(own)?;
     let said = event["message"].as_str().unwrap_or_default();
+    if event["reason"] == "FailedScheduling" {
+        return Some(unscheduled(pod, name, said, events));
+    }
+    let look = if said.contains("failed to assign an IP address") {
+        NO_ADDRESS
+    } else {
+        look
+    };
     let reason = format!(
         "pod `{name}`: {}: {said}",
         event["reason"].as_str().unwrap_or("Warning")
@@ -324,6 +350,35 @@ mod tests {
         pod["spec"]["nodeName"] = json!("n");
         let bound = readiness(&pod, &[event]);
         assert_eq!(bound.reason(), Some("pod `p` is Pending and not ready"));
+    }
+
+    /// The next step of what is known: a log, a Fargate profile, the addresses of a subnet.
+    #[test]
+    fn what_is_known_of_a_failure_chooses_the_next_step() {
+        let hint = |pod: &Value, events: &[Value]| match readiness(pod, events) {
+            Readiness::Stuck { reason, hint, .. } => (reason, hint),
+            other => panic!("{other:?}"),
+        };
+        let crashing = pod(
+            &json!({"containerStatuses": [{"name": "runner", "state": {"waiting":
+            {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}}]}),
+        );
+        let log = "see why it ends: `kubectl -n n logs p -c runner --previous`";
+        assert_eq!(hint(&crashing, &[]).1, log);
+        let event = |reason: &str, said: &str| {
+            json!({"type": "Warning", "reason": reason, "message": said,
+                "lastTimestamp": "2026-11-28T07:00:00Z", "involvedObject": {"uid": "u"}})
+        };
+        let waiting = pod(&json!({"phase": "Pending"}));
+        let fargate = "Pod not supported on Fargate: invalid SecurityContext fields: Privileged";
+        let (reason, mends) = hint(&waiting, &[event("FailedScheduling", fargate)]);
+        assert_eq!(reason, format!("pod `p` is unschedulable: {fargate}"));
+        assert_eq!(mends, NOT_ON_FARGATE);
+        let address = "Failed to create pod sandbox: plugin type=\"aws-cni\" failed (add): add cmd: failed to assign an IP address to container";
+        assert_eq!(
+            hint(&waiting, &[event("FailedCreatePodSandBox", address)]).1,
+            NO_ADDRESS
+        );
     }
 
     #[test]
