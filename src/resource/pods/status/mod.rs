@@ -116,7 +116,7 @@ const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait unti
 const NOT_ON_FARGATE: &str = "AWS Fargate runs no privileged container, and has few kinds of volumes: set containerMode of the pool in the profile to none, or have EC2 nodes for its pods: a Fargate profile takes the pods of the namespaces and labels that it names";
 
 /// The hint where the VPC CNI has no address for a pod (amazon-vpc-cni-k8s, "add cmd").
-const NO_ADDRESS: &str = "the node has no free address of the VPC, which passes where it is new; if it stays, see that its subnet has free addresses, and `kubectl -n kube-system logs daemonset/aws-node -c aws-node`";
+const NO_ADDRESS: &str = "the node has no free address of the VPC; a new node gets its addresses within a minute or two. See whether its subnet has free ones, and `kubectl -n kube-system logs daemonset/aws-node -c aws-node`";
 
 /// The creator of a pod, by its labels.
 pub(super) enum Maker {
