@@ -247,7 +247,8 @@ const OF_A_CHART: [&str; 20] = [
 
 /// The correct key for a key of other manifests at this path, before guessing.
 pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
-    let (_, above) = path.segments().split_last()?;
+    let segments = path.segments();
+    let (_, above) = segments.split_last()?;
     // The map that the key is in, or the list of such maps.
     let section = above.iter().rev().find_map(|it| match it {
         Segment::Key(key) => Some(key.as_str()),

@@ -11,7 +11,7 @@ use crate::resource::observed::Readiness;
 
 /// The reason of the event that a storage driver is to make a volume. It is `Normal`, and comes again every 15 seconds until
 /// there is one (`--pvclaimbinder-sync-period`).
-pub(crate) const AWAITS_DRIVER: &str = "ExternalProvisioning";
+const AWAITS_DRIVER: &str = "ExternalProvisioning";
 
 /// What the scheduler says of a claim. A claim that one pod only may use is not among them: other pods keep it.
 const OF_A_CLAIM: [&str; 3] = [
