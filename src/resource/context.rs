@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     aws::consistency::Writes,
     kubernetes::crds::known::Known,
-    pods::made::RunnerPods,
+    pods::{made::RunnerPods, status::claims},
     runners::{account::Account, rotation::Rotation},
 };
 use crate::{
@@ -44,8 +44,11 @@ const EVENTS_AGE: Duration = Duration::from_millis(900);
 /// arc.md 2.3). A busy namespace has thousands of other events.
 const TELLING: [&str; 2] = ["type!=Normal", "reason=RunnerAutoscalingFailure"];
 
-/// The latest list of each namespace's events, and when it was read.
-pub type Events = tokio::sync::Mutex<HashMap<String, (Instant, Arc<Vec<Value>>)>>;
+/// The field selector of what is told of a claim whose storage driver does nothing, which is `Normal` too.
+const OF_CLAIMS: &str = "reason=ExternalProvisioning";
+
+/// The latest list of each namespace's events, with those of its claims or without, and when it was read.
+pub type Events = tokio::sync::Mutex<HashMap<(String, bool), (Instant, Arc<Vec<Value>>)>>;
 
 /// The clients of a run.
 pub struct Clients {
@@ -176,21 +179,32 @@ impl Context {
     /// The events of a namespace that can explain a failure, cached for concurrent callers,
     /// such as the pools of one namespace.
     pub async fn events(&self, namespace: &str) -> Result<Arc<Vec<Value>>> {
+        self.telling(namespace, false).await
+    }
+
+    /// The same for `pods` of a namespace: also what is told of their claims, where one of them may wait for it.
+    pub async fn events_about(&self, namespace: &str, pods: &[Value]) -> Result<Arc<Vec<Value>>> {
+        let of_claims = pods.iter().any(claims::may_wait);
+        self.telling(namespace, of_claims).await
+    }
+
+    async fn telling(&self, namespace: &str, of_claims: bool) -> Result<Arc<Vec<Value>>> {
         let mut listings = self.events.lock().await;
-        if let Some((taken, events)) = listings.get(namespace)
+        let key = (namespace.to_owned(), of_claims);
+        if let Some((taken, events)) = listings.get(&key)
             && taken.elapsed() < EVENTS_AGE
         {
             return Ok(Arc::clone(events));
         }
         let mut events = Vec::new();
-        for fields in TELLING {
+        for fields in TELLING.into_iter().chain(of_claims.then_some(OF_CLAIMS)) {
             let selection = Selection::namespaced("v1", "Event", namespace).with_fields(fields);
             self.kube
                 .each(&selection, |it| events.push(it.clone()))
                 .await?;
         }
         let events = Arc::new(events);
-        listings.insert(namespace.into(), (Instant::now(), Arc::clone(&events)));
+        listings.insert(key, (Instant::now(), Arc::clone(&events)));
         Ok(events)
     }
 

@@ -142,8 +142,8 @@ fn has_its_minimum(snapshot: &Snapshot, trial: &PodTrial) -> Result<bool, Verdic
     })
 }
 
-/// The pods whose problem contains `part`.
-fn with(snapshot: &Snapshot, part: &str, fix: &str) -> Result<Verdict, Verdict> {
+/// The pods whose problem contains `part`, with what mends each.
+fn with(snapshot: &Snapshot, part: &str) -> Result<Verdict, Verdict> {
     let events = known(&snapshot.runner_events)?;
     let stay = known(&snapshot.runner_pods)?
         .iter()
@@ -151,18 +151,25 @@ fn with(snapshot: &Snapshot, part: &str, fix: &str) -> Result<Verdict, Verdict> 
     let mut found = Vec::new();
     let (mut left, mut fixes) = (Vec::new(), Vec::new());
     for pod in stay {
-        let readiness = pod_readiness(pod, events);
-        let Some(reason) = readiness.reason().filter(|it| it.contains(part)) else {
+        let Readiness::Stuck { reason, hint, .. } = pod_readiness(pod, events) else {
             continue;
         };
+        if !reason.contains(part) {
+            continue;
+        }
         if is_left_behind(pod) {
             found.push(format!(
                 "{reason}; it belongs to an earlier template of its pool"
             ));
             left.push(pod);
         } else {
-            found.push(reason.to_owned());
-            fixes = vec![fix.to_owned()];
+            found.push(reason);
+            // `up` sends to doctor where a node is to come, and this is doctor.
+            let here = hint.split("; `arcctl doctor`").next().unwrap_or(&hint);
+            let fix = format!("{here}; then run `arcctl up`");
+            if !fixes.contains(&fix) {
+                fixes.push(fix);
+            }
         }
     }
     if let Some(namespace) = left.first().map(|it| namespace(it)) {
@@ -194,19 +201,11 @@ fn namespace(object: &Value) -> &str {
 }
 
 fn schedulable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    with(
-        snapshot,
-        "is unschedulable:",
-        "add nodes that fit, or change instanceType, nodeSelector, tolerations or resources in the profile; then `arcctl up`",
-    )
+    with(snapshot, "is unschedulable:")
 }
 
 fn pullable(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
-    with(
-        snapshot,
-        "cannot pull its image:",
-        "check the image's name and tag in the profile; for a mirror also images.registry and images.pullSecrets; then run `arcctl up`",
-    )
+    with(snapshot, "cannot pull its image:")
 }
 
 /// The controller's last event about each runner's token: it repeats a failure, and reports when it is over.

@@ -61,3 +61,33 @@ fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
     let registered = schedulable(serde_json::json!({ (asked): "t", "actions-runner/id": "7" }));
     assert!(registered.starts_with("add nodes that fit"), "{registered}");
 }
+
+/// A pod that waits for the volume of a storage driver: no node mends that.
+#[test]
+fn a_claim_that_is_not_bound_is_told_in_the_drivers_words() {
+    let mut snapshot = healthy();
+    let pod = &mut snapshot.runner_pods.as_mut().unwrap()[0];
+    pod["metadata"]["namespace"] = "ci".into();
+    pod["status"] = serde_json::json!({"phase": "Pending"});
+    pod["spec"] = serde_json::json!({"volumes": [{"name": "work",
+        "ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"]}}}}]});
+    // The world contains only the kept fields of an object.
+    *pod = slim(pod);
+    let claim = format!("{}-work", pod["metadata"]["name"].as_str().unwrap());
+    let said = "failed to provision volume with StorageClass \"gp3\": UnauthorizedOperation";
+    snapshot.runner_events = Ok(vec![
+        serde_json::json!({"type": "Warning", "reason": "ProvisioningFailed",
+        "message": said, "lastTimestamp": "2026-11-24T11:59:00Z",
+        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": "ci", "name": claim}}),
+    ]);
+    let all = findings(&snapshot);
+    let judged = all.iter().find(|it| it.id == "pods-schedulable").unwrap();
+    let Verdict::Broken { found, fix, .. } = &judged.verdict else {
+        panic!("{judged:?}");
+    };
+    assert!(found.ends_with(said), "{found}");
+    assert!(
+        fix.contains("describe persistentvolumeclaim") && !fix.contains("add nodes"),
+        "{fix}"
+    );
+}

@@ -20,15 +20,22 @@ const CONTROLLER: [&str; 7] = [
 ];
 
 /// Keys that are read only from annotations of pods (documentation of Karpenter, Cluster Autoscaler, the Vault agent
-/// injector, Prometheus' usual scrape rules and Multus).
-const ANNOTATIONS: [&str; 6] = [
+/// injector, Prometheus' usual scrape rules, Multus, Calico, Istio, Linkerd and kube2iam).
+const ANNOTATIONS: [&str; 10] = [
     "karpenter.sh/do-not-disrupt",
     "karpenter.sh/do-not-evict",
     "cluster-autoscaler.kubernetes.io/safe-to-evict",
     "vault.hashicorp.com/",
     "prometheus.io/",
     "k8s.v1.cni.cncf.io/",
+    "cni.projectcalico.org/",
+    "proxy.istio.io/",
+    "linkerd.io/inject",
+    "iam.amazonaws.com/role",
 ];
+
+/// Prefixes of keys that are read from pods, there also as labels (Istio, "Resource Annotations" and "Resource Labels").
+const OF_PODS: [&str; 1] = ["sidecar.istio.io/"];
 
 /// Prefixes of keys that EKS reads only from `ServiceAccounts`, never from pods (amazon-eks-pod-identity-webhook,
 /// README).
@@ -41,6 +48,7 @@ pub(super) fn check(profile: &Profile, pool: &Pool, path: &Path, report: &mut Re
     let own = path.key("metadata");
     labels(&pool.metadata.labels, &own.key("labels"), &ARCCTL, report);
     annotations(&pool.metadata, &own, &ARCCTL, report);
+    of_pods(pool, &own, report);
     let pods = path.key("podMetadata");
     let taken = [&ARCCTL[1..], &CONTROLLER[..]].concat();
     labels(
@@ -106,8 +114,8 @@ fn key_is_fine(
     taken: &[&str],
     report: &mut Report,
 ) -> bool {
-    let is_taken = |it: &&str| key == *it || it.ends_with('/') && key.starts_with(*it);
-    if let Some(by) = taken.iter().find(|it| is_taken(it)) {
+    let is_taken = |it: &&&str| is_among(key, &[**it]);
+    if let Some(by) = taken.iter().find(is_taken) {
         let whose = if ARCCTL.contains(by) {
             "arcctl"
         } else {
@@ -140,8 +148,7 @@ fn key_is_fine(
 /// Reports keys that have no effect where they are set.
 fn misplaced(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
     for key in pool.pod_metadata.labels.keys() {
-        let is_read = |it: &&&str| key == **it || it.ends_with('/') && key.starts_with(**it);
-        if ANNOTATIONS.iter().any(|it| is_read(&it)) {
+        if is_among(key, &ANNOTATIONS) {
             report.advice(
                 path.key("labels").key(key),
                 format!("`{key}` is read from annotations, and this is a label"),
@@ -170,4 +177,32 @@ fn misplaced(profile: &Profile, pool: &Pool, path: &Path, report: &mut Report) {
             );
         }
     }
+}
+
+/// Reports keys of pods in the metadata of the object that makes them: the controllers do not hand these on.
+fn of_pods(pool: &Pool, path: &Path, report: &mut Report) {
+    let own = &pool.metadata;
+    for (place, entries) in [("labels", &own.labels), ("annotations", &own.annotations)] {
+        for key in entries.keys() {
+            let right = if is_among(key, &ANNOTATIONS) {
+                "annotations"
+            } else if is_among(key, &OF_PODS) {
+                place
+            } else {
+                continue;
+            };
+            report.advice(
+                path.key(place).key(key),
+                format!("`{key}` is read from pods, and `metadata` is not that of the pods"),
+                format!("move it to `podMetadata.{right}`"),
+            );
+        }
+    }
+}
+
+/// Whether `key` is one of `known`, or begins with one that ends with `/`.
+fn is_among(key: &str, known: &[&str]) -> bool {
+    known
+        .iter()
+        .any(|it| key == *it || it.ends_with('/') && key.starts_with(it))
 }

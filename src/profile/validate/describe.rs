@@ -36,8 +36,9 @@ pub(super) fn shown(node: &Node, path: &Path) -> Option<String> {
     }
 }
 
-/// Keys of other manifests that users write in a pool or a chart's section, and the correct keys.
-const OTHER_WORDS: [(&str, &str, &str); 26] = [
+/// Keys of other manifests, and of the values of GitHub's chart of a scale set, that users write in a pool or a chart's
+/// section, and the correct keys.
+const OTHER_WORDS: &[(&str, &str, &str)] = &[
     ("pools", "podLabels", "write `podMetadata: {labels: {…}}`"),
     (
         "pools",
@@ -116,6 +117,61 @@ const OTHER_WORDS: [(&str, &str, &str); 26] = [
         "githubEvent",
         "write `workflowJob: {}` here, without it",
     ),
+    ("pools", "minRunners", "write `min`"),
+    ("pools", "maxRunners", "write `max`"),
+    ("pools", "runnerScaleSetName", "write `name`"),
+    ("pools", "scaleSetLabels", "write `labels`"),
+    (
+        "pools",
+        "githubConfigUrl",
+        "write `github: {organization: …}`, beside `pools` or, for this pool alone, here",
+    ),
+    (
+        "pools",
+        "githubConfigSecret",
+        "write `github: {token: …}` or `github: {app: …}`, beside `pools` or, for this pool alone, here",
+    ),
+    (
+        "pools",
+        "githubServerTLS",
+        "write `github: {caBundle: {file: …}}`, beside `pools`",
+    ),
+    (
+        "pools",
+        "listenerTemplate",
+        "remove it: the listener has the pool's nodeSelector and tolerations, and the security contexts in `scaleSets.values`",
+    ),
+    (
+        "pools",
+        "controllerServiceAccount",
+        "remove it: arcctl names the controller's account",
+    ),
+    (
+        "pools",
+        "workVolumeClaimTemplate",
+        "write `containerMode: {kubernetes: {workVolume: {…}}}`",
+    ),
+    (
+        "containerMode",
+        "type",
+        "write `containerMode: dind`, or `containerMode: {kubernetes: {workVolume: {…}}}`",
+    ),
+    (
+        "containerMode",
+        "kubernetesModeWorkVolumeClaim",
+        "write `kubernetes: {workVolume: {storageClass: …, size: …, accessMode: …}}`",
+    ),
+    ("workVolume", "resources", "write `size`"),
+    (
+        "controller",
+        "imagePullSecrets",
+        "write `images: {pullSecrets: […]}`, beside `controller`",
+    ),
+    (
+        "scaleSets",
+        "imagePullSecrets",
+        "write `images: {pullSecrets: […]}`, beside `scaleSets`",
+    ),
 ];
 
 /// Events that triggered scaling in controllers before version 0.27.
@@ -123,9 +179,16 @@ const OLD_EVENTS: [&str; 3] = ["checkRun", "pullRequest", "push"];
 
 /// A required key that was written with another name.
 pub(super) fn stands_for<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let is_event = key == "githubEvent" || OLD_EVENTS.contains(&key);
-    let job = known.iter().find(|it| **it == "workflowJob").copied();
-    job.filter(|_| is_event)
+    let meant = match key {
+        "minReplicas" | "minRunners" => "min",
+        "maxReplicas" | "maxRunners" => "max",
+        "runnerScaleSetName" => "name",
+        "type" | "kubernetesModeWorkVolumeClaim" => "kubernetes",
+        "resources" => "size",
+        _ if key == "githubEvent" || OLD_EVENTS.contains(&key) => "workflowJob",
+        _ => return None,
+    };
+    known.iter().find(|it| **it == meant).copied()
 }
 
 /// Fields of a runner's template that are not keys of a pool (reference: arc.md 2.1).
@@ -159,18 +222,24 @@ const OF_THE_TEMPLATE: [&str; 26] = [
 ];
 
 /// Values of charts that are not keys of their sections.
-const OF_A_CHART: [&str; 14] = [
+const OF_A_CHART: [&str; 20] = [
     "affinity",
+    "env",
     "extraArgs",
+    "githubWebhookServer",
     "hostNetwork",
+    "image",
     "labels",
     "logLevel",
     "nodeSelector",
     "podAnnotations",
+    "podDisruptionBudget",
     "podLabels",
+    "podSecurityContext",
     "priorityClassName",
     "resources",
     "securityContext",
+    "serviceAccount",
     "tolerations",
     "topologySpreadConstraints",
     "webhook",
@@ -179,19 +248,12 @@ const OF_A_CHART: [&str; 14] = [
 /// The correct key for a key of other manifests at this path, before guessing.
 pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
     let segments = path.segments();
-    let section = match segments.as_slice() {
-        [Segment::Key(list), Segment::Index(_), Segment::Key(_)] if list == "pools" => "pools",
-        [Segment::Key(section), Segment::Key(_)] => section.as_str(),
-        [
-            Segment::Key(pools),
-            Segment::Index(_),
-            Segment::Key(_),
-            Segment::Key(list),
-            Segment::Index(_),
-            Segment::Key(_),
-        ] if pools == "pools" => list.as_str(),
-        _ => return None,
-    };
+    let (_, above) = segments.split_last()?;
+    // The map that the key is in, or the list of such maps.
+    let section = above.iter().rev().find_map(|it| match it {
+        Segment::Key(key) => Some(key.as_str()),
+        Segment::Index(_) => None,
+    })?;
     if section == "triggers" && OLD_EVENTS.contains(&key) {
         return Some("write `workflowJob: {}`: no other event scales since app 0.27".into());
     }
@@ -200,7 +262,7 @@ pub(super) fn said_otherwise(key: &str, path: &Path) -> Option<String> {
             "it belongs under `template`: `template: {{{key}: …}}`"
         ));
     }
-    if ["certManager", "controller"].contains(&section) && OF_A_CHART.contains(&key) {
+    if ["certManager", "controller", "scaleSets"].contains(&section) && OF_A_CHART.contains(&key) {
         return Some(format!("it belongs under `{section}.values`"));
     }
     let other = OTHER_WORDS

@@ -10,7 +10,7 @@ use super::{
     parts::PartPod,
     quota,
     quotas::Quotas,
-    refusal::{Lasts, Refusal, Tried, claims, is_pod_security, missing_account},
+    refusal::{Lasts, Refusal, Tried, claims, is_about_privileges, missing_account},
 };
 use crate::{
     clients::kube::{KubeFailure, Mode, Target},
@@ -70,7 +70,7 @@ impl Registration {
         if let Some(untried) = untried(&failure, &pod) {
             return untried;
         }
-        let fits = if is_pod_security(&failure.said()) {
+        let fits = if is_about_privileges(&failure.said()) {
             fitting_modes(context, pool).await
         } else {
             Vec::new()

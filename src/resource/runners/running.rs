@@ -174,7 +174,7 @@ impl Registration {
     ) -> Result<Readiness> {
         let pods = newest.map(|it| it.pods.as_slice()).unwrap_or_default();
         let (events, made) = tokio::try_join!(
-            context.events(&self.namespace),
+            context.events_about(&self.namespace, pods),
             Box::pin(self.made(context))
         )?;
         let waiting = pods.iter().filter(|it| !status::is_ready(it));

@@ -39,10 +39,8 @@ impl ScaleSet {
             self.name
         );
         let lacking: Vec<&Value> = objects.runners.iter().filter(|it| !is_ready(it)).collect();
-        let (pods, events) = tokio::try_join!(
-            async { context.kube.list(&place.pods()).await },
-            context.events(&self.namespace)
-        )?;
+        let pods = context.kube.list(&place.pods()).await?;
+        let events = context.events_about(&self.namespace, &pods).await?;
         if let Some(failed) = lacking.iter().find_map(|it| failure(it, &count)) {
             return Ok(failed);
         }

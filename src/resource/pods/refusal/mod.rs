@@ -9,12 +9,14 @@ mod cluster;
 mod object;
 mod part;
 mod plugins;
+mod policy;
 pub(super) mod sidecar;
 
 use serde_json::Value;
 
 use cluster::{lower_level, of_the_cluster, until_counted};
 use plugins::{PLACES, PLUGINS};
+pub use policy::is_about_privileges;
 
 use crate::{
     desired::{
@@ -136,15 +138,8 @@ impl Tried<'_> {
         if let Some(hint) = self.of_a_plugin(said) {
             return hint;
         }
-        if let Some(policy) = quoted_after(said, "ValidatingAdmissionPolicy ") {
-            return format!(
-                "give the pods what the policy asks for ({PLACES}), or change it: `kubectl get validatingadmissionpolicy {policy} -o yaml`"
-            );
-        }
-        if said.starts_with("admission webhook ") {
-            return format!(
-                "give the pods what the policy asks for ({PLACES}), or have its owner exempt namespace `{namespace}`"
-            );
+        if let Some(hint) = self.by_a_policy(said, fits) {
+            return hint;
         }
         if let Some(name) = sidecar::lost(self.pod, said, self.fields) {
             return sidecar::hint(pool, name);

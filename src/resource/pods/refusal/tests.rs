@@ -199,6 +199,52 @@ fn refusals_of_public_reports_name_what_mends_them() {
     assert!(found.hint.contains("exempt namespace `ci`"), "{found:?}");
 }
 
+/// Whoever refuses a privileged docker daemon: the modes that were tried and fit are named, as for Pod Security.
+#[test]
+fn a_policy_against_privileged_containers_names_the_modes_that_fit() {
+    let hint = |said: &str| {
+        let pod = json!({"metadata": {"namespace": "actions-runner"}});
+        let tried = Tried {
+            pool: "basic",
+            pods: 1,
+            pod: &pod,
+            fields: &[],
+        };
+        assert!(is_about_privileges(said), "{said}");
+        tried.refusal(said, &["none", "kubernetes"]).hint
+    };
+    for (said, other) in [
+        (
+            "admission webhook \"validation.gatekeeper.sh\" denied the request: [psp-privileged-container] Privileged container is not allowed: docker, securityContext: {\"privileged\": true}",
+            "exempt namespace `actions-runner`",
+        ),
+        (
+            "admission webhook \"validate.kyverno.svc-fail\" denied the request: resource Pod/actions-runner/basic was blocked due to the following policies disallow-privileged-containers: privileged-containers: 'validation error: Privileged mode is disallowed.'",
+            "exempt namespace `actions-runner`",
+        ),
+        (
+            "ValidatingAdmissionPolicy 'no-root' with binding 'all' denied request: privileged containers are not allowed",
+            "kubectl get validatingadmissionpolicy no-root",
+        ),
+        (
+            "unable to validate against any security context constraint: [spec.containers[1].securityContext.privileged: Invalid value: true: Privileged containers are not allowed]",
+            "securitycontextconstraints",
+        ),
+    ] {
+        let hint = hint(said);
+        let mode = "set containerMode of pool `basic` in the profile to none or kubernetes, which the policy admits, or ";
+        assert!(
+            hint.starts_with(mode) && hint.contains(other),
+            "{said}: {hint}"
+        );
+    }
+    // A label has nothing to do with the mode.
+    let label = "ValidatingAdmissionPolicy 'team' with binding 'all' denied request: every pod has a label `team`";
+    let words = format!("forbidden: {label}");
+    let hint = refused(&words, 1, &[], &["none"]).hint;
+    assert!(hint.starts_with("give the pods what"), "{hint}");
+}
+
 #[test]
 fn webhooks_are_quoted_whole_and_one_that_does_not_answer_may_come_back() {
     let tried = |said: &str| {

@@ -1,5 +1,8 @@
 //! Finds why a pod does not run, from its status and its events. Pure: no I/O.
 
+pub(crate) mod claims;
+mod images;
+
 use serde_json::Value;
 
 use super::user;
@@ -11,8 +14,8 @@ use crate::{
     },
 };
 
-/// How often kubelet must repeat a message before the pod counts as stuck: volumes that cert-manager fills are
-/// missing in the first seconds of every installation (reference: observed.md).
+/// How often a message about a volume must be repeated before the pod counts as stuck: volumes that cert-manager fills are
+/// missing in the first seconds of every installation (reference: observed.md), and a storage driver takes some seconds too.
 const PASSING_REPEATS: i64 = 6;
 
 /// Whether the pod is Running with all its containers ready.
@@ -33,35 +36,30 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
         return Readiness::Ready;
     }
     let look = format!("look at it with `kubectl -n {namespace} describe pod {name}`");
+    if let Some(waits) = claims::readiness(pod, name, events) {
+        return waits;
+    }
     if let Some(condition) = unschedulable(pod) {
         let message = condition["message"].as_str().unwrap_or("no node fits");
-        // This is not a lack of nodes: the pod's event contains why its claim is not created.
-        if message.contains("waiting for ephemeral volume controller") {
-            return without_claim(pod, name, events).unwrap_or_else(|| {
-                Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
-            });
-        }
-        let hint = if message.contains("no nodes available") {
-            NO_NODES.to_owned()
-        } else {
-            format!("add nodes that fit, or change {}", placement_keys(pod))
-        };
-        return Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint);
+        return unscheduled(pod, name, message, events);
     }
-    if let Some((reason, message)) = waiting(pod) {
+    if let Some((container, reason, message)) = waiting(pod) {
         return match reason {
-            "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => Readiness::stuck(
-                format!("pod `{name}` cannot pull its image: {message}"),
-                format!(
-                    "check {}; for a mirror also images.registry and images.pullSecrets",
-                    image_keys(pod)
-                ),
-            ),
+            _ if images::REASONS.contains(&reason) => images::readiness(pod, name, message, events),
             "CreateContainerConfigError"
             | "CreateContainerError"
             | "CrashLoopBackOff"
             | "RunContainerError" => {
-                let start_error = user::start_error(pod).filter(|_| reason == "CrashLoopBackOff");
+                let crashes = reason == "CrashLoopBackOff";
+                let start_error = user::start_error(pod).filter(|_| crashes);
+                // Kubelet says only that it starts it again; why it ends is in its log, if it ran.
+                let look = if crashes && start_error.is_none() {
+                    format!(
+                        "see why it ends: `kubectl -n {namespace} logs {name} -c {container} --previous`"
+                    )
+                } else {
+                    look
+                };
                 let (reason, message) = start_error.unwrap_or((reason, message));
                 Readiness::stuck(
                     format!("pod `{name}`: {reason}: {message}"),
@@ -76,6 +74,26 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
         let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
         Readiness::progressing(format!("pod `{name}` is {phase} and not ready"))
     })
+}
+
+/// That the scheduler has no node for a pod, in its words.
+fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value]) -> Readiness {
+    // This is not a lack of nodes: the pod's event contains why its claim is not created.
+    if message.contains("waiting for ephemeral volume controller") {
+        return without_claim(pod, name, events).unwrap_or_else(|| {
+            Readiness::progressing(format!("pod `{name}` waits for its volume: {message}"))
+        });
+    }
+    let hint = if message.contains("no nodes available") {
+        NO_NODES.to_owned()
+    } else if claims::is_about_a_claim(message) {
+        claims::hint(pod)
+    } else if message.contains("not supported on Fargate") {
+        NOT_ON_FARGATE.to_owned()
+    } else {
+        format!("add nodes that fit, or change {}", placement_keys(pod))
+    };
+    Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint)
 }
 
 /// Why a claim of the pod's ephemeral volumes is not created: their controller reports it in events of the pod (kubernetes,
@@ -93,6 +111,12 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
 
 /// The hint where the cluster has no nodes: autoscalers start only when a pod is pending.
 const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
+
+/// The hint for what Fargate does not run (docs.aws.amazon.com, "Simplify compute management with AWS Fargate").
+const NOT_ON_FARGATE: &str = "AWS Fargate runs no privileged container, and has few kinds of volumes: set containerMode of the pool in the profile to none, or have EC2 nodes for its pods: a Fargate profile takes the pods of the namespaces and labels that it names";
+
+/// The hint where the VPC CNI has no address for a pod (amazon-vpc-cni-k8s, "add cmd").
+const NO_ADDRESS: &str = "the node has no free address of the VPC; a new node gets its addresses within a minute or two. See whether its subnet has free ones, and `kubectl -n kube-system logs daemonset/aws-node -c aws-node`";
 
 /// The creator of a pod, by its labels.
 pub(super) enum Maker {
@@ -137,19 +161,6 @@ fn placement_keys(pod: &Value) -> &'static str {
     }
 }
 
-/// The keys in the profile for the image of a pod.
-fn image_keys(pod: &Value) -> &'static str {
-    match maker(pod) {
-        Maker::Pool => "the image's name and tag in the profile",
-        Maker::Controller => "controller.chartVersion and controller.values.image in the profile",
-        Maker::CertManager => "certManager.chartVersion in the profile",
-        Maker::ScaleSetController => {
-            "scaleSets.chartVersion and scaleSets.values.image in the profile"
-        }
-        Maker::Other => "the image's name and tag",
-    }
-}
-
 /// The key of the profile, or the creator, to change so that the pods of `object` comply with a policy.
 pub(crate) fn what_to_change(object: &Value) -> &'static str {
     match maker(object) {
@@ -164,19 +175,24 @@ pub(crate) fn what_to_change(object: &Value) -> &'static str {
 
 /// The scheduler's condition for a pod without a suitable node.
 pub(crate) fn unschedulable(pod: &Value) -> Option<&Value> {
-    pod["status"]["conditions"].as_array()?.iter().find(|it| {
-        it["type"] == "PodScheduled" && it["status"] == "False" && it["reason"] == "Unschedulable"
-    })
+    condition(pod).filter(|it| it["reason"] == "Unschedulable")
 }
 
-/// The reason and message of the first waiting container.
-fn waiting(pod: &Value) -> Option<(&str, &str)> {
+/// The scheduler's condition for a pod that it could not bind to a node, for whatever reason.
+fn condition(pod: &Value) -> Option<&Value> {
+    let mut conditions = pod["status"]["conditions"].as_array()?.iter();
+    conditions.find(|it| it["type"] == "PodScheduled" && it["status"] == "False")
+}
+
+/// The name of the first waiting container, with the reason and the message.
+fn waiting(pod: &Value) -> Option<(&str, &str, &str)> {
     ["initContainerStatuses", "containerStatuses"]
         .iter()
         .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
         .find_map(|status| {
             let waiting = &status["state"]["waiting"];
             Some((
+                status["name"].as_str().unwrap_or_default(),
                 waiting["reason"].as_str()?,
                 waiting["message"].as_str().unwrap_or_default(),
             ))
@@ -185,18 +201,22 @@ fn waiting(pod: &Value) -> Option<(&str, &str)> {
 
 /// The newest warning about the pod. Why it had no node before it got one is over.
 fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option<Readiness> {
-    let event = events
+    let own = events
         .iter()
         .filter(|it| {
             it["type"] == "Warning" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
         })
-        .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null())
-        .max_by_key(|it| {
-            // kube-scheduler writes events of `events.k8s.io`, which have the second only.
-            let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
-            time.unwrap_or_default()
-        })?;
+        .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null());
+    let event = newest(own)?;
     let said = event["message"].as_str().unwrap_or_default();
+    if event["reason"] == "FailedScheduling" {
+        return Some(unscheduled(pod, name, said, events));
+    }
+    let look = if said.contains("failed to assign an IP address") {
+        NO_ADDRESS
+    } else {
+        look
+    };
     let reason = format!(
         "pod `{name}`: {}: {said}",
         event["reason"].as_str().unwrap_or("Warning")
@@ -205,6 +225,19 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
         return Some(Readiness::progressing(reason));
     }
     Some(Readiness::stuck(reason, look))
+}
+
+/// The newest of `events`.
+fn newest<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
+    events.max_by_key(|it| seen(it))
+}
+
+/// When an event was seen last. kube-scheduler writes events of `events.k8s.io`, which have this time only.
+fn seen(event: &Value) -> &str {
+    let time = event["lastTimestamp"]
+        .as_str()
+        .or(event["eventTime"].as_str());
+    time.unwrap_or_default()
 }
 
 /// The worst of `all`: stuck before progressing before ready.
@@ -317,6 +350,35 @@ mod tests {
         pod["spec"]["nodeName"] = json!("n");
         let bound = readiness(&pod, &[event]);
         assert_eq!(bound.reason(), Some("pod `p` is Pending and not ready"));
+    }
+
+    /// The next step of what is known: a log, a Fargate profile, the addresses of a subnet.
+    #[test]
+    fn what_is_known_of_a_failure_chooses_the_next_step() {
+        let hint = |pod: &Value, events: &[Value]| match readiness(pod, events) {
+            Readiness::Stuck { reason, hint, .. } => (reason, hint),
+            other => panic!("{other:?}"),
+        };
+        let crashing = pod(
+            &json!({"containerStatuses": [{"name": "runner", "state": {"waiting":
+            {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}}]}),
+        );
+        let log = "see why it ends: `kubectl -n n logs p -c runner --previous`";
+        assert_eq!(hint(&crashing, &[]).1, log);
+        let event = |reason: &str, said: &str| {
+            json!({"type": "Warning", "reason": reason, "message": said,
+                "lastTimestamp": "2026-11-28T07:00:00Z", "involvedObject": {"uid": "u"}})
+        };
+        let waiting = pod(&json!({"phase": "Pending"}));
+        let fargate = "Pod not supported on Fargate: invalid SecurityContext fields: Privileged";
+        let (reason, mends) = hint(&waiting, &[event("FailedScheduling", fargate)]);
+        assert_eq!(reason, format!("pod `p` is unschedulable: {fargate}"));
+        assert_eq!(mends, NOT_ON_FARGATE);
+        let address = "Failed to create pod sandbox: plugin type=\"aws-cni\" failed (add): add cmd: failed to assign an IP address to container";
+        assert_eq!(
+            hint(&waiting, &[event("FailedCreatePodSandBox", address)]).1,
+            NO_ADDRESS
+        );
     }
 
     #[test]
