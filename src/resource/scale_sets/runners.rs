@@ -42,7 +42,8 @@ impl ScaleSet {
         if replicas >= wanted && ready.len() >= wanted {
             return Box::pin(self.with_role(context, &ready)).await;
         }
-        let count = self.count((ready.len(), wanted), working_before(set, &objects.runners));
+        let before = working_before(set, &objects.runners);
+        let count = self.count((ready.len(), wanted), before);
         let (pods, events) = tokio::try_join!(
             async { context.kube.list(&place.pods()).await },
             context.events(&self.namespace)
@@ -56,7 +57,8 @@ impl ScaleSet {
         let waiting = mine.filter(|it| !status::is_ready(it));
         let worst = status::worst(waiting.map(|it| status::readiness(it, &events)));
         if worst != Readiness::Ready {
-            return Ok(worst);
+            // They may hold the room of the new ones.
+            return Ok(with_reason(worst, |reason| beside(reason, before)));
         }
         let refused = lacking
             .iter()
@@ -82,14 +84,9 @@ impl ScaleSet {
 
     /// How many runners of how many are ready, in words; `before` still work with a former template.
     fn count(&self, (ready, wanted): (usize, usize), before: usize) -> String {
-        let count = format!(
-            "{ready} of {wanted} runners of scale set `{}` are ready",
-            self.name
-        );
-        match before {
-            0 => count,
-            before => format!("{count} ({before} with a former template end their jobs first)"),
-        }
+        let name = &self.name;
+        let count = format!("{ready} of {wanted} runners of scale set `{name}` are ready");
+        beside(count, before)
     }
 
     /// Ready, unless the pods of `runners` lack the role of their service account.
@@ -121,6 +118,38 @@ pub(super) fn made_by<'a>(set: &Value, runners: &'a [Value]) -> Vec<&'a Value> {
 fn working_before(set: &Value, runners: &[Value]) -> usize {
     let former = runners.iter().filter(|it| !is_made_by(it, set));
     former.filter(|it| job(it).is_some()).count()
+}
+
+/// A reason, and the runners with a former template that are there beside it.
+fn beside(reason: String, before: usize) -> String {
+    match before {
+        0 => reason,
+        before => {
+            format!("{reason}; runners with a former template that end their jobs first: {before}")
+        }
+    }
+}
+
+/// The same readiness with another reason.
+fn with_reason(readiness: Readiness, other: impl Fn(String) -> String) -> Readiness {
+    match readiness {
+        Readiness::Ready => Readiness::Ready,
+        Readiness::Progressing { reason } => Readiness::Progressing {
+            reason: other(reason),
+        },
+        Readiness::Settling { reason } => Readiness::Settling {
+            reason: other(reason),
+        },
+        Readiness::Stuck {
+            reason,
+            hint,
+            unauthorized,
+        } => Readiness::Stuck {
+            reason: other(reason),
+            hint,
+            unauthorized,
+        },
+    }
 }
 
 /// The newest `EphemeralRunnerSet` that is not being deleted: while a template changes there are two.
@@ -241,9 +270,12 @@ mod tests {
         let told = scale_set().count((1, 2), working_before(&set, &all));
         assert_eq!(
             told,
-            "1 of 2 runners of scale set `fast` are ready (1 with a former template end their jobs first)"
+            "1 of 2 runners of scale set `fast` are ready; runners with a former template that end their jobs first: 1"
         );
         let told = scale_set().count((0, 2), 0);
         assert_eq!(told, "0 of 2 runners of scale set `fast` are ready");
+        let stuck = with_reason(Readiness::stuck("no room", "wait"), |it| beside(it, 2));
+        let reason = "no room; runners with a former template that end their jobs first: 2";
+        assert_eq!(stuck, Readiness::stuck(reason, "wait"));
     }
 }
