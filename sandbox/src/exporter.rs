@@ -34,9 +34,19 @@ const RUNNERS: &str = r#"horizontalrunnerautoscaler="@",namespace="actions-runne
 const CONTROLLER: &str = r#"controller="horizontalrunnerautoscaler-controller""#;
 const QUEUE: &str = r#"name="horizontalrunnerautoscaler-controller""#;
 const LEASE: &str = r#"name="actions-runner-controller""#;
-/// Of metrics about a scale set, `%`, and about its jobs.
+/// Of the controller's metrics about a scale set, `%`.
 const SET: &str =
     r#"name="%",namespace="actions-runner",repository="",organization="o",enterprise="""#;
+/// Of its metric about a listener, which has the listener's own name and namespace (`publishRunningListener` in
+/// `controllers/actions.github.com/autoscalinglistener_controller.go` of Actions Runner Controller).
+const OF_LISTENER: &str = r#"name="%-754b578d-listener",namespace="arc-systems",repository="",organization="o",enterprise="""#;
+/// Of a listener's own metrics, which have the name of the `EphemeralRunnerSet`; until 0.15 that has a random end
+/// (`cmd/ghalistener/main.go`: `ScaleSetName: config.EphemeralRunnerSetName`).
+const OF_RUNNER_SET: &str =
+    r#"name="%-x2k4z",namespace="actions-runner",repository="",organization="o",enterprise="""#;
+/// The ends of both names.
+const ENDS: [&str; 2] = ["-754b578d-listener", "-x2k4z"];
+/// Of metrics about its jobs.
 const JOBS: &str = r#"repository="r",organization="o",enterprise="",job_name="build",event_name="push",job_result="succeeded",job_workflow_ref="o/r/.github/workflows/w.yaml@refs/heads/main",job_workflow_name="w",job_workflow_target="refs/heads/main""#;
 const SET_RECONCILER: &str = r#"controller="autoscalinglistener""#;
 const SET_QUEUE: &str = r#"name="autoscalinglistener""#;
@@ -118,7 +128,12 @@ const SERIES: &[(&str, &str, &str, f64)] = &[
         SET,
         0.0,
     ),
-    (SET_CONTROLLER, "gha_controller_running_listeners", SET, 1.0),
+    (
+        SET_CONTROLLER,
+        "gha_controller_running_listeners",
+        OF_LISTENER,
+        1.0,
+    ),
     (
         SET_CONTROLLER,
         "controller_runtime_reconcile_errors_total",
@@ -132,16 +147,16 @@ const SERIES: &[(&str, &str, &str, f64)] = &[
         SET_LEASE,
         1.0,
     ),
-    (LISTENER, "gha_assigned_jobs", SET, 1.0),
-    (LISTENER, "gha_running_jobs", SET, 1.0),
+    (LISTENER, "gha_assigned_jobs", OF_RUNNER_SET, 1.0),
+    (LISTENER, "gha_running_jobs", OF_RUNNER_SET, 1.0),
     // What GitHub counted when it sent the last message, that a job has begun: the runner that replaces the busy one came after
     // that, and while nothing happens no message follows (actions-runner-controller#3546, #3787, #4013).
-    (LISTENER, "gha_registered_runners", SET, 2.0),
-    (LISTENER, "gha_busy_runners", SET, 1.0),
-    (LISTENER, "gha_idle_runners", SET, 1.0),
-    (LISTENER, "gha_desired_runners", SET, 3.0),
-    (LISTENER, "gha_min_runners", SET, 2.0),
-    (LISTENER, "gha_max_runners", SET, 20.0),
+    (LISTENER, "gha_registered_runners", OF_RUNNER_SET, 2.0),
+    (LISTENER, "gha_busy_runners", OF_RUNNER_SET, 1.0),
+    (LISTENER, "gha_idle_runners", OF_RUNNER_SET, 1.0),
+    (LISTENER, "gha_desired_runners", OF_RUNNER_SET, 3.0),
+    (LISTENER, "gha_min_runners", OF_RUNNER_SET, 2.0),
+    (LISTENER, "gha_max_runners", OF_RUNNER_SET, 20.0),
     (LISTENER, "gha_completed_jobs_total", JOBS, 0.0),
 ];
 
@@ -163,11 +178,17 @@ impl Pools {
     }
 }
 
-/// What is said of `pools` while all is well, by the pods that lead, by cert-manager and by the listener.
+/// What is said of `pools` while all is well, by the pods that lead, by cert-manager and by the listener; with the name of the
+/// scale set, as arcctl's `PodMonitors` write it.
 pub fn healthy(pools: Pools) -> Vec<Series> {
     let leading = SERIES.iter().filter(|it| it.0 != STANDBY);
     leading
-        .map(|(_, name, labels, value)| (*name, pools.fill_in(labels), *value))
+        .map(|(_, name, labels, value)| {
+            let labels = ENDS.iter().fold(pools.fill_in(labels), |labels, end| {
+                labels.replace(&format!("{end}\""), "\"")
+            });
+            (*name, labels, *value)
+        })
         .collect()
 }
 

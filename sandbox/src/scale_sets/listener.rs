@@ -20,9 +20,6 @@ use crate::controller::GitHubSettings;
 use crate::controller::agent::ended;
 use crate::objects::{self, Objects, POD, SECRET, at, is_deleted, text, uid};
 
-/// How often a session that another listener has is asked for.
-const ATTEMPTS: u32 = 10;
-
 /// The program in one pod.
 struct Program {
     task: JoinHandle<()>,
@@ -264,24 +261,20 @@ impl Listener {
         }
     }
 
-    /// The scale set's session; that of another listener is waited for, as long as the original does.
+    /// The scale set's session. It is asked for once: while another listener has it the program ends, and the controller starts the
+    /// next pod at once (actions/scaleset, `createMessageSession` in `session_client.go`; actions-runner-controller#4285, #4656).
     async fn session(&self, settings: &Settings) -> Result<Value> {
         let who = (settings.url.as_str(), &settings.credential);
         let body = json!({ "ownerName": at(&self.pod).1 });
         let path = session_path(settings.id, None);
-        let mut attempt = 1;
-        let session = loop {
-            match self
-                .service
-                .call(who, Method::POST, &path, Some(&body))
-                .await
-            {
-                Ok(session) => break session,
-                Err(failure) if failure.status == 409 && attempt < ATTEMPTS => {
-                    attempt += 1;
-                    tokio::time::sleep(self.delays.session_retry).await;
+        let answer = self.service.call(who, Method::POST, &path, Some(&body));
+        let session = match answer.await {
+            Ok(session) => session,
+            Err(failure) => {
+                if failure.status == 409 {
+                    tokio::time::sleep(self.delays.session_refused).await;
                 }
-                Err(failure) => return Err(refused(&failure)),
+                return Err(refused(&failure));
             }
         };
         let open = Open {

@@ -75,8 +75,8 @@ pub struct Delays {
     pub lease: Duration,
     /// From the start of a listener's container until it speaks to GitHub.
     pub listener: Duration,
-    /// Before a listener asks for a session again that another one has.
-    pub session_retry: Duration,
+    /// How long a listener takes to end when another one has the session.
+    pub session_refused: Duration,
     /// From the start of a runner's container until it is online at GitHub.
     pub registration: Duration,
     /// How long a job runs.
@@ -102,7 +102,7 @@ impl Delays {
             reconcile: Duration::from_millis(200),
             lease: Duration::from_secs(15),
             listener: Duration::from_secs(1),
-            session_retry: Duration::from_secs(30),
+            session_refused: Duration::from_secs(2),
             registration: Duration::from_secs(2),
             job: Duration::from_secs(2),
             poll: Duration::from_secs(50),
@@ -120,7 +120,7 @@ impl Delays {
             reconcile: Duration::from_millis(50),
             lease: Duration::from_secs(4),
             listener: Duration::from_millis(100),
-            session_retry: Duration::from_millis(700),
+            session_refused: Duration::from_millis(700),
             registration: Duration::from_millis(100),
             job: Duration::from_millis(1200),
             poll: Duration::from_secs(2),

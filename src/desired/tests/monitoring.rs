@@ -229,8 +229,9 @@ fn pod_monitors_select_the_controller_and_the_listeners_of_the_pools() {
             spec["namespaceSelector"]["matchNames"],
             json!(["arc-systems"])
         );
-        let endpoints = json!([{"port": "metrics", "path": "/metrics"}]);
-        assert_eq!(spec["podMetricsEndpoints"], endpoints);
+        let endpoint = &spec["podMetricsEndpoints"][0];
+        assert_eq!(endpoint["port"], "metrics");
+        assert_eq!(endpoint["path"], "/metrics");
     }
     assert_eq!(
         all[0]["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"],
@@ -238,6 +239,13 @@ fn pod_monitors_select_the_controller_and_the_listeners_of_the_pools() {
     );
     let sets = &all[1]["spec"]["selector"]["matchExpressions"][0];
     assert_eq!(sets["values"], json!(["linux"]), "not the other mode's");
+    // By the label that they are selected by, the metrics of a listener get the name of their scale set.
+    let name = &all[1]["spec"]["podMetricsEndpoints"][0]["relabelings"][0]["sourceLabels"][0];
+    assert_eq!(
+        name,
+        "__meta_kubernetes_pod_label_actions_github_com_scale_set_name"
+    );
+    assert_eq!(sets["key"], "actions.github.com/scale-set-name");
 }
 
 /// A listener's numbers of runners are those of GitHub's last message, which may be hours old.

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::{profile::RoleVia, resource::observed::Readiness};
 
-/// Which of `pods` lack the role; `None` where none does.
-pub(crate) fn without_role(pods: &[Value], via: RoleVia) -> Option<Readiness> {
+/// Which of `pods` lack the role; `None` where none does. `kind` is what is deleted, by the pod's name, so that its controller
+/// starts another: the pod, or what has the pod.
+pub(crate) fn without_role(pods: &[Value], via: RoleVia, kind: &str) -> Option<Readiness> {
     let lacking: Vec<(&str, String)> = pods
         .iter()
         .filter_map(|pod| {
@@ -29,7 +30,7 @@ pub(crate) fn without_role(pods: &[Value], via: RoleVia) -> Option<Readiness> {
             names.join(", ")
         ),
         format!(
-            "once their jobs have ended: `kubectl -n {namespace} delete pod {}`; the controller starts new ones",
+            "once their jobs have ended: `kubectl -n {namespace} delete {kind} {}`; the controller starts new ones",
             names.join(" ")
         ),
     ))
@@ -69,9 +70,9 @@ mod tests {
         for via in [RoleVia::Irsa, RoleVia::PodIdentity] {
             let [first, second] = via.variables();
             let whole = pod("a", &via.variables(), &via.variables());
-            assert_eq!(without_role(std::slice::from_ref(&whole), via), None);
+            assert_eq!(without_role(std::slice::from_ref(&whole), via, "pod"), None);
             let half = pod("b", &via.variables(), &[first]);
-            let found = without_role(&[whole, half], via).unwrap();
+            let found = without_role(&[whole, half], via, "pod").unwrap();
             let Readiness::Stuck { reason, hint, .. } = found else {
                 panic!("{found:?}")
             };
@@ -84,6 +85,6 @@ mod tests {
     #[test]
     fn one_way_is_not_the_other() {
         let irsa = pod("a", &RoleVia::Irsa.variables(), &RoleVia::Irsa.variables());
-        assert!(without_role(&[irsa], RoleVia::PodIdentity).is_some());
+        assert!(without_role(&[irsa], RoleVia::PodIdentity, "pod").is_some());
     }
 }

@@ -140,7 +140,7 @@ impl Registration {
             let role = pool
                 .filter(|_| !self.is_left(context))
                 .and_then(|pool| context.profile.role_of(pool));
-            return match role.and_then(|(via, _)| role::without_role(pods, via)) {
+            return match role.and_then(|(via, _)| role::without_role(pods, via, "pod")) {
                 Some(lacking) => Ok(lacking),
                 None if wanted == 0 => self.sized(context).await,
                 None => Ok(Readiness::Ready),

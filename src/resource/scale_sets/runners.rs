@@ -1,10 +1,16 @@
 //! Whether the runners of a scale set run: at least the minimum in force, each registered and ready.
+//!
+//! Only runners of the newest `EphemeralRunnerSet` count. Until 0.15 a changed template makes another one, and the controller
+//! deletes the former one at once; its runners with a job stay until that ends, and prove nothing about the template that is
+//! wanted now (`cleanUpEphemeralRunners` in `ephemeralrunnerset_controller.go` of Actions Runner Controller).
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 
 use super::{
     events,
-    objects::{Objects, is_ready, name},
+    objects::{Objects, is_made_by, is_ready, job, name},
 };
 use crate::{
     desired::resource::scale_set::ScaleSet,
@@ -30,15 +36,14 @@ impl ScaleSet {
         };
         let replicas = set["spec"]["replicas"].as_u64().unwrap_or(0);
         let replicas = usize::try_from(replicas).unwrap_or(usize::MAX);
-        let ready = objects.runners.iter().filter(|it| is_ready(it)).count();
-        if replicas >= wanted && ready >= wanted {
-            return Box::pin(self.with_role(context)).await;
+        let (ready, lacking): (Vec<&Value>, Vec<&Value>) = made_by(set, &objects.runners)
+            .into_iter()
+            .partition(|it| is_ready(it));
+        if replicas >= wanted && ready.len() >= wanted {
+            return Box::pin(self.with_role(context, &ready)).await;
         }
-        let count = format!(
-            "{ready} of {wanted} runners of scale set `{}` are ready",
-            self.name
-        );
-        let lacking: Vec<&Value> = objects.runners.iter().filter(|it| !is_ready(it)).collect();
+        let before = working_before(set, &objects.runners);
+        let count = self.count((ready.len(), wanted), before);
         let pods = context.kube.list(&place.pods()).await?;
         let events = context.events_about(&self.namespace, &pods).await?;
         if let Some(failed) = lacking.iter().find_map(|it| failure(it, &count)) {
@@ -50,7 +55,8 @@ impl ScaleSet {
         let waiting = mine.filter(|it| !status::is_ready(it));
         let worst = status::worst(waiting.map(|it| status::readiness(it, &events)));
         if worst != Readiness::Ready {
-            return Ok(worst);
+            // They may hold the room of the new ones.
+            return Ok(with_reason(worst, |reason| beside(reason, before)));
         }
         let refused = lacking
             .iter()
@@ -74,8 +80,15 @@ impl ScaleSet {
         Ok(Readiness::progressing(count))
     }
 
-    /// Ready, unless the pods lack the role of their service account.
-    async fn with_role(&self, context: &Context) -> Result<Readiness> {
+    /// How many runners of how many are ready, in words; `before` still work with a former template.
+    fn count(&self, (ready, wanted): (usize, usize), before: usize) -> String {
+        let name = &self.name;
+        let count = format!("{ready} of {wanted} runners of scale set `{name}` are ready");
+        beside(count, before)
+    }
+
+    /// Ready, unless the pods of `runners` lack the role of their service account.
+    async fn with_role(&self, context: &Context, runners: &[&Value]) -> Result<Readiness> {
         let profile = &context.profile;
         let Some((via, _)) = profile
             .pool(&self.namespace, &self.name)
@@ -83,9 +96,57 @@ impl ScaleSet {
         else {
             return Ok(Readiness::Ready);
         };
+        let names: HashSet<&str> = runners.iter().map(|it| name(it)).collect();
         let mut pods = context.kube.list(&self.place().pods()).await?;
-        pods.retain(status::is_ready);
-        Ok(role::without_role(&pods, via).unwrap_or(Readiness::Ready))
+        pods.retain(|it| status::is_ready(it) && names.contains(name(it)));
+        // For a pod that is gone the controller makes another with the same registration, which is good for one runner only
+        // (actions-runner-controller#4588).
+        let lacking = role::without_role(&pods, via, "ephemeralrunner");
+        Ok(lacking.unwrap_or(Readiness::Ready))
+    }
+}
+
+/// The runners of an `EphemeralRunnerSet`.
+pub(super) fn made_by<'a>(set: &Value, runners: &'a [Value]) -> Vec<&'a Value> {
+    let own = runners.iter().filter(|it| is_made_by(it, set));
+    own.collect()
+}
+
+/// How many runners of other `EphemeralRunnerSets` than `set` have a job.
+fn working_before(set: &Value, runners: &[Value]) -> usize {
+    let former = runners.iter().filter(|it| !is_made_by(it, set));
+    former.filter(|it| job(it).is_some()).count()
+}
+
+/// A reason, and the runners with a former template that are there beside it.
+fn beside(reason: String, before: usize) -> String {
+    match before {
+        0 => reason,
+        before => {
+            format!("{reason}; runners with a former template that end their jobs first: {before}")
+        }
+    }
+}
+
+/// The same readiness with another reason.
+fn with_reason(readiness: Readiness, other: impl Fn(String) -> String) -> Readiness {
+    match readiness {
+        Readiness::Ready => Readiness::Ready,
+        Readiness::Progressing { reason } => Readiness::Progressing {
+            reason: other(reason),
+        },
+        Readiness::Settling { reason } => Readiness::Settling {
+            reason: other(reason),
+        },
+        Readiness::Stuck {
+            reason,
+            hint,
+            unauthorized,
+        } => Readiness::Stuck {
+            reason: other(reason),
+            hint,
+            unauthorized,
+        },
     }
 }
 
@@ -148,7 +209,7 @@ pub(crate) fn failure(runner: &Value, count: &str) -> Option<Readiness> {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::tests::scale_set, *};
 
     fn runner(status: &Value) -> Value {
         json!({"metadata": {"name": "r", "namespace": "n"}, "status": status})
@@ -186,5 +247,33 @@ mod tests {
             set("c", "2026-01-03", json!("2026-01-04")),
         ];
         assert_eq!(name(newest(&sets).unwrap()), "b");
+    }
+
+    #[test]
+    fn a_runner_with_a_former_template_proves_nothing() {
+        let set = json!({"metadata": {"name": "fast-new", "uid": "new"}});
+        let runner = |name: &str, of: &str, job: &str| {
+            json!({"metadata": {"name": name, "ownerReferences": [{"uid": of}]},
+                "status": {"phase": "Running", "jobId": job, "runnerId": 7, "ready": true}})
+        };
+        let all = [
+            runner("busy", "old", "7"),
+            runner("idle", "old", ""),
+            runner("own", "new", "8"),
+            json!({"metadata": {"name": "nobodys"}}),
+        ];
+        let own: Vec<&str> = made_by(&set, &all).into_iter().map(name).collect();
+        assert_eq!(own, ["own"]);
+        assert_eq!(working_before(&set, &all), 1);
+        let told = scale_set().count((1, 2), working_before(&set, &all));
+        assert_eq!(
+            told,
+            "1 of 2 runners of scale set `fast` are ready; runners with a former template that end their jobs first: 1"
+        );
+        let told = scale_set().count((0, 2), 0);
+        assert_eq!(told, "0 of 2 runners of scale set `fast` are ready");
+        let stuck = with_reason(Readiness::stuck("no room", "wait"), |it| beside(it, 2));
+        let reason = "no room; runners with a former template that end their jobs first: 2";
+        assert_eq!(stuck, Readiness::stuck(reason, "wait"));
     }
 }

@@ -37,8 +37,12 @@ pub(crate) fn operator() -> String {
         "name": {"type": "string", "minLength": 1}, "rules": {"type": "array", "items": rule}}});
     let groups = json!({"type": "object", "properties": {"groups": {"type": "array", "items": group,
         "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}}});
-    let endpoint = json!({"type": "object", "properties": {"port": text, "path": text}});
     let names = json!({"type": "array", "items": text});
+    let relabelings = json!({"type": "array", "items": {"type": "object", "properties": {
+        "sourceLabels": names, "targetLabel": text, "regex": text, "replacement": text,
+        "action": {"type": "string", "default": "replace"}}}});
+    let endpoint = json!({"type": "object", "properties": {
+        "port": text, "path": text, "relabelings": relabelings, "metricRelabelings": relabelings}});
     let expression = json!({"type": "object", "required": ["key", "operator"], "properties": {
         "key": text, "operator": text, "values": names}});
     let pod_monitor = json!({"type": "object", "required": ["selector"], "properties": {

@@ -147,6 +147,32 @@ fn written(profile: &Profile, now: Timestamp) -> (Value, Value) {
     (groups, dashboard)
 }
 
+/// The endpoint of a `PodMonitor` of `profile`, by the monitor's name.
+fn endpoint(profile: &Profile, name: &str) -> Value {
+    let facts = Facts {
+        now: Timestamp::now(),
+        pod_monitor_crd: Some(true),
+        ..Facts::default()
+    };
+    let all = desired(profile, &facts).unwrap().into_iter();
+    let mut manifests = all.filter_map(|it| match it.resource {
+        Resource::Object(object) => Some(object.manifest),
+        _ => None,
+    });
+    let is_it = |it: &Value| it["kind"] == "PodMonitor" && it["metadata"]["name"] == name;
+    let monitor = manifests.find(is_it).unwrap();
+    monitor["spec"]["podMetricsEndpoints"][0].clone()
+}
+
+/// What a monitor does to labels, as a Prometheus reads it: the operator spells the keys otherwise.
+fn relabelings(rules: &Value) -> Value {
+    if rules.is_null() {
+        return json!([]);
+    }
+    let text = rules.to_string().replace("sourceLabels", "source_labels");
+    serde_json::from_str(&text.replace("targetLabel", "target_label")).unwrap()
+}
+
 /// A running Prometheus.
 struct Prometheus {
     group: ProcessGroup,
@@ -168,14 +194,26 @@ impl Prometheus {
         }
         fs::write(file("rules.yaml"), json!({"groups": groups}).to_string()).unwrap();
         // The names that the operator gives the targets of a monitor.
-        let targets = PODS.map(|(pod, namespace)| {
-            json!({"targets": [exporter.address().to_string()],
-                "labels": {"__metrics_path__": format!("/{pod}/metrics"), "pod": pod, "namespace": namespace}})
+        let scrapes = PODS.map(|(pod, namespace)| {
+            let endpoint = match pod {
+                "scale-set-controller" => endpoint(&profile("Asia/Seoul", None), pod),
+                "listener" => endpoint(&profile("Asia/Seoul", None), "scale-set-listeners"),
+                _ => Value::Null,
+            };
+            json!({
+                "job_name": pod,
+                "static_configs": [{"targets": [exporter.address().to_string()], "labels": {
+                    "__metrics_path__": format!("/{pod}/metrics"), "pod": pod, "namespace": namespace,
+                    "__meta_kubernetes_pod_label_actions_github_com_scale_set_name": POOLS.set,
+                }}],
+                "relabel_configs": relabelings(&endpoint["relabelings"]),
+                "metric_relabel_configs": relabelings(&endpoint["metricRelabelings"]),
+            })
         });
         let configuration = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [file("rules.yaml")],
-            "scrape_configs": [{"job_name": "simulated", "static_configs": targets}],
+            "scrape_configs": scrapes,
         });
         fs::write(file("prometheus.yaml"), configuration.to_string()).unwrap();
         let address = format!("127.0.0.1:{}", free_port().unwrap());
@@ -474,6 +512,9 @@ fn in_namespace(test: &Value, namespace: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The namespace of the listeners in the series about them.
+const LISTENERS_IN: &str = "namespace=\"arc-systems\"";
+
 /// The namespace of the controller in the series of its certificate.
 const CERTIFICATE_IN: &str = "namespace=\"actions-runner-system\"";
 
@@ -484,7 +525,7 @@ fn of_controllers(test: &Value, profile: &Profile) -> Vec<Value> {
     others
         .map(|it| {
             let series = it["series"].as_str().unwrap();
-            let is_of_sets = ["autoscalinglistener", "arc-gha-rs-controller"]
+            let is_of_sets = ["autoscalinglistener", "arc-gha-rs-controller", LISTENERS_IN]
                 .iter()
                 .any(|word| series.contains(word));
             let home = if is_of_sets {
@@ -495,6 +536,9 @@ fn of_controllers(test: &Value, profile: &Profile) -> Vec<Value> {
             let series = if series.contains(CERTIFICATE_IN) {
                 let scraped = format!("exported_namespace=\"{home}\",namespace=\"cert-manager\"");
                 series.replace(CERTIFICATE_IN, &scraped)
+            } else if series.contains(LISTENERS_IN) {
+                let scraped = format!("exported_namespace=\"{home}\",namespace=\"{home}\"");
+                series.replace(LISTENERS_IN, &scraped)
             } else {
                 series.replace('}', &format!(",namespace=\"{home}\"}}"))
             };

@@ -1,10 +1,13 @@
 //! The life of an installation of both modes: fresh, unchanged, changed, drifted, gone.
 
 use std::path::Path;
+use std::time::Duration;
 
+use arcctl_sandbox::github::ActionsFaults;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::harness::jobs::REPOSITORY;
 use crate::harness::waiting::until;
 use crate::torture::listing::{Listing, differences, listing};
 
@@ -208,5 +211,34 @@ fn what_the_chart_leaves_out_is_gone_after_the_upgrade() {
     let after = cluster.kubectl(&accounts, None);
     assert!(!after.contains("no-permission"), "{after}");
     unchanged(&cluster, &other);
+    cluster.finish();
+}
+
+/// A runner that ends its job with the former template is ready and online, and says nothing about the new one.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_busy_runner_with_the_former_template_does_not_prove_the_new_one() {
+    const FAULT: &str = "kubelet:image-pull=ghcr.io/actions/actions-runner:2.335.1";
+    let cluster = Cluster::with_faults(&[FAULT]);
+    installed(&cluster);
+    let github = cluster.world().github();
+    github.set_actions_faults(ActionsFaults {
+        length: Some(Duration::from_mins(30)),
+        ..ActionsFaults::default()
+    });
+    github.queue(REPOSITORY, &["fast"]);
+    until("the job runs", || github.job_counts().running == 1);
+
+    let other = edited(
+        &cluster,
+        "other",
+        &[("actions-runner:2.334.0", "actions-runner:2.335.1")],
+        &[("charts:", "images: {prepull: never}\ncharts:")],
+    );
+    // Its listener is proven within this time.
+    let ended = cluster.up_until(&other, &["--timeout", "2m"], "cannot pull its image");
+    let object = ended.document()["error"]["object"].clone();
+    assert_eq!(object, "runner-pods/actions-runner/fast");
+    assert_eq!(github.job_counts().lost, 0);
     cluster.finish();
 }

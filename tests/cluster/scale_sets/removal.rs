@@ -1,7 +1,7 @@
 //! The ways out where a controller cannot remove its scale set.
 
 use super::*;
-use crate::harness::waiting::until;
+use crate::harness::{jobs::REPOSITORY, waiting::until};
 
 fn nothing_is_left(cluster: &Cluster) {
     assert_eq!(at_github(cluster), [0; 0]);
@@ -24,6 +24,31 @@ fn a_secret_that_is_gone_is_put_back_for_the_teardown() {
     let ended = teardown(&cluster, &profile);
     assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
     nothing_is_left(&cluster);
+    cluster.finish();
+}
+
+/// With a maximum of 0 its listener asks for no runner, whatever GitHub has assigned: the job never begins, and is GitHub's again.
+#[test]
+#[ignore = "slow: `make test-slow`"]
+fn a_job_that_has_no_runner_does_not_hold_the_teardown() {
+    let cluster = Cluster::fast();
+    let profile = both(&cluster, "arcctl", &[("min: 1", "min: 0")]);
+    let ended = cluster.up(&profile, &[]);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    let quota = ["-n", RUNNERS, "create", "quota", "none", "--hard=pods=0"];
+    cluster.kubectl(&quota, None);
+    let github = cluster.world().github();
+    github.queue(REPOSITORY, &["fast"]);
+    let runners = ["-n", RUNNERS, "get", "ephemeralrunners", "-o", "name"];
+    until("the job is assigned", || {
+        !cluster.kubectl(&runners, None).is_empty()
+    });
+
+    let ended = teardown(&cluster, &profile);
+    assert_eq!(ended.expect(0)["outcome"], "ok", "{}", ended.stderr);
+    assert_eq!(at_github(&cluster), [0; 0]);
+    let counts = github.job_counts();
+    assert_eq!((counts.queued, counts.lost), (1, 0), "{counts:?}");
     cluster.finish();
 }
 

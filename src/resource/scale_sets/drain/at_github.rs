@@ -145,8 +145,7 @@ impl ScaleSetDrain {
         github.scale_set(scope, id).await
     }
 
-    /// The jobs that GitHub has given to the set: a runner shows its job only once it has begun. Where the set comes back,
-    /// those that have not begun wait for it.
+    /// The jobs of the set that run, as GitHub has them: a runner shows its job only once its listener has told it.
     pub(super) async fn jobs(
         &self,
         context: &Context,
@@ -159,16 +158,10 @@ impl ScaleSetDrain {
         }
         let found = self.found(context, going, id).await;
         let found = found.map_err(|error| self.unreached(context, going, error))?;
-        let jobs = found.and_then(|it| it.statistics).unwrap_or_default();
-        let given = if self.successor.is_some() {
-            jobs.total_running_jobs
-        } else {
-            jobs.total_assigned_jobs
-        };
-        let count = given.max(jobs.total_busy_runners);
+        let count = found.map_or(0, |it| running_jobs(&it));
         Ok((count > 0).then(|| {
             Readiness::progressing(format!(
-                "scale set `{}` has {count} jobs at GitHub",
+                "scale set `{}` has {count} running jobs at GitHub",
                 self.name
             ))
         }))
@@ -232,5 +225,40 @@ impl ScaleSetDrain {
         let (github, scope) = self.registered_in(context, going)?;
         github.remove_scale_set(scope, id).await?;
         self.place().record(context, None).await
+    }
+}
+
+/// How many jobs of a scale set run. Those that are assigned to it and have not begun are not waited for: with a maximum of 0
+/// its listener asks for no runner, so they never begin (`setDesiredWorkerState` in `cmd/ghalistener/scaler/scaler.go` of Actions
+/// Runner Controller: no more than the maximum, whatever is assigned). They wait at GitHub: for the set that is made again, or,
+/// once this one is deleted there, for any that fits.
+fn running_jobs(found: &RegisteredSet) -> u64 {
+    let jobs = found.statistics.unwrap_or_default();
+    jobs.total_running_jobs.max(jobs.total_busy_runners)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_cannot_begin_any_more_is_not_waited_for() {
+        let count = |statistics: Value| {
+            let found = json!({"id": 3, "name": "fast", "statistics": statistics});
+            running_jobs(&serde_json::from_value(found).unwrap())
+        };
+        assert_eq!(count(json!({"totalAssignedJobs": 2})), 0);
+        assert_eq!(
+            count(json!({"totalAssignedJobs": 3, "totalRunningJobs": 1})),
+            1
+        );
+        // The runner has it, and the job has not told that it runs.
+        assert_eq!(
+            count(json!({"totalAssignedJobs": 1, "totalBusyRunners": 1})),
+            1
+        );
+        assert_eq!(count(Value::Null), 0);
     }
 }
