@@ -143,8 +143,8 @@ impl Kube {
                 return Err(failed(Reply::SignedOut(Box::new(error))));
             }
             self.requests.count(kind);
-            let made = ATTEMPT.scope(attempt.clone(), make());
-            let failure = match tokio::time::timeout(CALL_TIMEOUT, made).await {
+            let answer = ATTEMPT.scope(attempt.clone(), make());
+            let failure = match tokio::time::timeout(CALL_TIMEOUT, answer).await {
                 Ok(Ok(value)) => {
                     if let Some(login) = &self.login {
                         login.accept();
