@@ -16,6 +16,10 @@ const QUOTED_LINES: usize = 3;
 /// How many characters of them are quoted.
 const QUOTED: usize = 400;
 
+/// What a client for HTTPS needs beside the profile, for its hint. An image `scratch` has no root certificates.
+pub(super) const ENVIRONMENT: &str = "the proxy settings of the environment and the root certificates of this machine (the \
+    package `ca-certificates`, or a file that SSL_CERT_FILE names)";
+
 /// The last cause of a chain: the message of the server or of the operating system, without a password in an address.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut current = error;

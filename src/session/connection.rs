@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 use crate::{
     clients::{
@@ -204,7 +207,7 @@ const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// this machine. The SDK does not read it (aws-sdk-rust#1362).
 pub(crate) fn authorities() -> Result<Option<Vec<u8>>> {
     let Some(path) = variable(AWS_CA_BUNDLE) else {
-        return Ok(None);
+        return has_root_certificates().map(|()| None);
     };
     let wrong = |cause: String| {
         Error::new(
@@ -220,10 +223,41 @@ pub(crate) fn authorities() -> Result<Option<Vec<u8>>> {
     };
     let text = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match certificates {
-        Ok(found) if found.is_empty() => Err(wrong("no certificate is in it".into())),
-        Ok(_) => Ok(Some(text)),
-        // Such a file may have a private key too.
-        Err(error) => Err(wrong(innermost(&error))),
+    // Such a file may have a private key too.
+    let certificates = certificates.map_err(|error| wrong(innermost(&error)))?;
+    if certificates.is_empty() {
+        return Err(wrong("no certificate is in it".into()));
     }
+    // The SDK takes them without a look and ends the program at one that cannot be read.
+    for (index, certificate) in certificates.into_iter().enumerate() {
+        RootCertStore::empty().add(certificate).map_err(|error| {
+            let number = index + 1;
+            wrong(format!(
+                "certificate {number} in it cannot be read: {error}"
+            ))
+        })?;
+    }
+    Ok(Some(text))
+}
+
+/// An error where this machine has no root certificates, as in a container image `scratch`: no server of AWS could be
+/// trusted, and the SDK would tell only of an unknown issuer.
+fn has_root_certificates() -> Result<()> {
+    let found = rustls_native_certs::load_native_certs();
+    if !found.certs.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::Failed,
+        System::Aws,
+        "this machine has no root certificates",
+    );
+    let error = match found.errors.first() {
+        Some(cause) => error.cause(cause),
+        None => error,
+    };
+    Err(error.hint(format!(
+        "install the package `ca-certificates`, or name a file with certificates in PEM form in SSL_CERT_FILE, or in \
+         {AWS_CA_BUNDLE} for AWS alone"
+    )))
 }

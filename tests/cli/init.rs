@@ -73,6 +73,29 @@ fn without_a_cluster_what_is_missing_is_named() {
     );
 }
 
+/// As in an image `scratch`, where the program is alone.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_machine_without_root_certificates_is_told_as_that() {
+    let directory = empty();
+    fs::write(directory.path().join("none.pem"), "").unwrap();
+    let arguments = ["init", "--yes", "--token-from", "env:A_TOKEN"];
+    let output = command(directory.path(), &arguments)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("A_TOKEN", "ghp_0123456789abcdefghijklmnopqrstuvwxyz")
+        .env("SSL_CERT_FILE", directory.path().join("none.pem"))
+        .env("SSL_CERT_DIR", directory.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for words in [
+        "could not find out: this machine has no root certificates",
+        "No CA certificates were loaded",
+    ] {
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
 #[test]
 fn a_file_that_exists_is_kept() {
     let directory = empty();

@@ -1,5 +1,5 @@
 //! Files for other programs, read by the linters of these programs: shell scripts by shellcheck, all workflows by
-//! actionlint, which passes each step's script to shellcheck. (`tests/cluster/doctor/prometheus.rs` has promtool.) The
+//! actionlint, which passes each step's script to shellcheck. (`tests/cluster/doctor/prometheus/` has promtool.) The
 //! Python of `bench/` has tests of its own, which run here.
 
 #![expect(

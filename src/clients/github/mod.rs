@@ -38,6 +38,7 @@ use scale_sets::service::Services;
 use scope::prefix;
 
 use super::{
+    cause::{ENVIRONMENT, innermost},
     credential::Credential,
     requests::{Call, Counter},
 };
@@ -119,10 +120,12 @@ impl GitHub {
 
     /// A client for `server`.
     pub fn at(server: Server, credential: Credential, ca_bundle: Option<&str>) -> Result<Self> {
-        let unusable = |cause: &dyn std::fmt::Display| {
+        let unusable = |cause: &reqwest::Error| {
             Error::failed(System::Local, "cannot set up a client for GitHub")
-                .cause(cause)
-                .hint("check github.caBundle in the profile and the proxy settings of the environment")
+                .cause(innermost(cause))
+                .hint(format!(
+                    "check github.caBundle in the profile, {ENVIRONMENT}"
+                ))
         };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("arcctl/", env!("CARGO_PKG_VERSION")))

@@ -33,7 +33,10 @@ use serde::Deserialize;
 use answer::{Answer, Silence, refused, unreachable};
 use login::Login;
 
-use super::retry::{backoff, pause};
+use super::{
+    cause::{ENVIRONMENT, innermost},
+    retry::{backoff, pause},
+};
 use crate::{
     error::{Error, Result, System},
     log,
@@ -93,8 +96,8 @@ impl<'a> Repository<'a> {
             .build()
             .map_err(|error| {
                 Error::failed(System::Local, "cannot set up a client for registries")
-                    .cause(error)
-                    .hint("check the proxy settings of the environment")
+                    .cause(innermost(&error))
+                    .hint(format!("check {ENVIRONMENT}"))
             })?;
         Ok(Self {
             http,

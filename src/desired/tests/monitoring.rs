@@ -1,4 +1,4 @@
-//! Tests monitors, alerts and the dashboard. `tests/cluster/doctor/prometheus.rs` tests them with Prometheus.
+//! Tests monitors, alerts and the dashboard. `tests/cluster/doctor/prometheus/` tests them with Prometheus.
 
 use std::collections::BTreeSet;
 

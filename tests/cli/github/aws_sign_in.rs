@@ -62,6 +62,11 @@ async fn a_bundle_of_authorities_takes_the_place_of_the_machines() {
         "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
     )
     .unwrap();
+    std::fs::write(
+        directory.join("unread.pem"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
     let begin = "-----BEGIN PRIVATE";
     std::fs::write(
         directory.join("key.pem"),
@@ -80,6 +85,7 @@ async fn a_bundle_of_authorities_takes_the_place_of_the_machines() {
         ("missing.pem", 64, "missing.pem"),
         ("empty.pem", 64, "no certificate is in it"),
         ("broken.pem", 64, "broken.pem"),
+        ("unread.pem", 64, "certificate 1 in it cannot be read"),
         // Not the parser's words: they have the bytes of the line.
         ("key.pem", 64, "goes on after the second `-----`"),
     ] {
