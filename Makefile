@@ -118,8 +118,9 @@ deny: ## licences, sources and advisories, by cargo-deny and cargo-audit; needs 
 PREFIX ?= /usr/local
 
 install: ## arcctl, its man pages, completions and `kubectl arc` in PREFIX (/usr/local); optimised: ten minutes on two cores
+	@[ $(words $(PREFIX)) -eq 1 ] || { echo "install: PREFIX must be one path without spaces: '$(PREFIX)'" >&2; exit 64; }
 	@cargo build --locked --release --bin arcctl
-	@tools/dist/install.sh $(CARGO_TARGET_DIR)/release/arcctl $(PREFIX)
+	@tools/dist/install.sh "$(CARGO_TARGET_DIR)/release/arcctl" $(PREFIX)
 
 dist: ## what is released, for Linux on x86-64 and arm64, in dist in cargo's target directory; tens of minutes
 	@tools/dist.sh

@@ -22,14 +22,15 @@ comments=$API_URL/repos/$REPOSITORY/issues/$NUMBER/comments
 request() {
   local data=()
   [ -z "${3:-}" ] || data=(--data-binary "@$3")
-  # Not a POST: one that GitHub answers with 502 may have made the comment.
-  [ "$1" = POST ] || data+=(--retry 3)
+  # Not a POST: one that GitHub answers with 502 may have made the comment. A `Retry-After` may ask for an hour.
+  [ "$1" = POST ] || data+=(--retry 3 --retry-max-time 120)
   status=$(curl --silent --show-error --connect-timeout 20 --max-time 60 --request "$1" --output "$work/answer" \
     --write-out '%{http_code}' --header 'Accept: application/vnd.github+json' --header 'X-GitHub-Api-Version: 2022-11-28' \
     ${data[@]+"${data[@]}"} --config - "$2" <<<"header = \"Authorization: Bearer $TOKEN\"") || fail "cannot reach $API_URL: see curl's message above"
   case $status in
   2*) ;;
   401 | 403 | 404) only_summary "GitHub answers with status $status: $(jq -r '.message? // empty' "$work/answer" 2>/dev/null | head -1). The job needs \`permissions: {pull-requests: write}\`; for a pull request from a fork GitHub never gives it" ;;
+  5*) only_summary "GitHub answers with status $status to $1 $2" ;;
   *) fail "GitHub answers with status $status to $1 $2: run the job again" ;;
   esac
 }

@@ -12,7 +12,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::Path,
     process::{Command, Output},
 };
@@ -104,17 +107,29 @@ fn an_installation_that_cannot_be_written_says_so() {
 }
 
 #[test]
-fn a_prefix_with_a_space_is_refused_and_not_cut() {
+fn a_prefix_with_a_space_is_refused_before_anything_is_built() {
     let directory = empty();
     let first = directory.path().join("my");
-    let output = script(
-        "install.sh",
-        &[BINARY, first.to_str().unwrap(), "tools"],
-        &[],
-    );
-    assert_eq!(output.status.code(), Some(64));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("without spaces"));
-    assert!(!first.exists());
+    for prefix in [format!("{} tools", first.display()), String::new()] {
+        let output = Command::new("make")
+            .args(["install", &format!("PREFIX={prefix}")])
+            .current_dir(root())
+            .env("PATH", with_a_cargo_that_fails(directory.path()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("PREFIX must be one path"), "{said}");
+        assert!(!said.contains("cargo ran"), "{said}");
+        assert!(!first.exists());
+    }
+}
+
+/// A `PATH` whose `cargo` says that it ran.
+fn with_a_cargo_that_fails(directory: &Path) -> String {
+    let cargo = directory.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho cargo ran >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", directory.display())
 }
 
 #[test]

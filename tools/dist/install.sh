@@ -2,8 +2,7 @@
 # Installs an arcctl that is built: the program, the name by which kubectl finds it as a plugin, man pages, completions.
 #   tools/dist/install.sh BINARY PREFIX      DESTDIR: put before PREFIX, for packages
 set -euo pipefail
-# Of a PREFIX with a space, `make` passes on the parts.
-[ $# -eq 2 ] || { echo "install: give a binary and a PREFIX without spaces; there are $# arguments: $*" >&2; exit 64; }
+[ $# -eq 2 ] || { echo "install: give a binary and a PREFIX; there are $# arguments: $*" >&2; exit 64; }
 binary=$1
 prefix=${DESTDIR:-}$2
 data=$prefix/share

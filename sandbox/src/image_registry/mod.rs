@@ -46,7 +46,7 @@ const ELSEWHERE: &str = "/elsewhere/";
 /// The path of the place that wants no login.
 const OPEN: &str = "/open";
 
-/// The registry whose ways of taking an upload a stand-in has.
+/// The registry whose ways a stand-in has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Like {
     /// CNCF Distribution, as the specification has it.
@@ -332,9 +332,10 @@ impl State {
         })
     }
 
-    /// Whether a rule has pulled a repository through: ECR does it for a tag, and not for a digest (aws/containers-roadmap#2837).
-    fn is_pulled(&mut self, name: &str, is_tag: bool) -> bool {
-        if is_tag {
+    /// Whether a rule has pulled something of a repository through: ECR does it for a tag, and not for a digest
+    /// (aws/containers-roadmap#2837). `pulls`: this request does.
+    fn is_pulled(&mut self, name: &str, pulls: bool) -> bool {
+        if pulls {
             self.pulled.insert(name.to_owned());
         }
         self.pulled.contains(name)
@@ -473,9 +474,11 @@ impl Asked<'_> {
                     let what = "a manifest without `Accept` of an index";
                     state.violations.insert(what.into());
                 }
-                let is_pulled = options.like != Like::PullThrough || state.is_pulled(name, is_tag);
-                match state.find(name, self.tags, reference) {
-                    Some(found) if is_pulled => manifest(&found, &request.method, state.lies),
+                let found = state.find(name, self.tags, reference);
+                let pulls = is_tag && found.is_some();
+                let is_there = options.like != Like::PullThrough || state.is_pulled(name, pulls);
+                match found {
+                    Some(found) if is_there => manifest(&found, &request.method, state.lies),
                     _ => not_found("MANIFEST_UNKNOWN", "manifest unknown"),
                 }
             }

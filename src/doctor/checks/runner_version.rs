@@ -31,7 +31,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-const FIX: &str = "`arcctl images update --write` puts the newest image of the same flavour into the profile, `arcctl up` uses it; an image of your own must be built again";
+const FIX: &str = "`arcctl images update --write` puts the newest image of the same flavour into the profile, `arcctl up` uses it (with a lock: `arcctl lock` before `arcctl up`); an image of your own must be built again";
 
 const FIX_UNKNOWN: &str =
     "put the runner's version into the tag of the image (`…:v2.338.1`), or use a newer arcctl";

@@ -193,7 +193,9 @@ fn of_pods(pool: &Pool, path: &Path, report: &mut Report) {
             };
             report.advice(
                 path.key(place).key(key),
-                format!("`{key}` is read from pods, and `metadata` is not that of the pods"),
+                format!(
+                    "`{key}` has an effect on pods only, and `metadata` is not that of the pods"
+                ),
                 format!("move it to `podMetadata.{right}`"),
             );
         }

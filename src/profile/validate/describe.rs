@@ -124,7 +124,7 @@ const OTHER_WORDS: &[(&str, &str, &str)] = &[
     (
         "pools",
         "githubConfigUrl",
-        "write `github: {organization: …}`, beside `pools` or, for this pool alone, here",
+        "remove it: `github` beside `pools` has the scope or, for this pool alone, `github` here",
     ),
     (
         "pools",

@@ -21,8 +21,9 @@ pub(super) struct State {
     pub(super) comments: Vec<Value>,
     /// The status with which every change is refused.
     pub(super) refuses: Option<u16>,
-    /// How many of the next requests to the API are answered with 502, as by GitHub where a server behind it is away.
-    pub(super) away: usize,
+    /// The method and how many of its next requests to the API are answered with 502, as by GitHub where a server behind it is
+    /// away.
+    pub(super) away: (&'static str, usize),
     /// `METHOD PATH` of each request.
     pub(super) requests: Vec<String>,
 }
@@ -88,8 +89,8 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) {
     let (status, body) = match state.files.get(target) {
         Some(file) if method == "GET" => (200, file.clone()),
         _ if target.starts_with("/api/") && !signed_in => (401, b"{}".to_vec()),
-        _ if target.starts_with("/api/") && state.away > 0 => {
-            state.away -= 1;
+        _ if target.starts_with("/api/") && state.away.1 > 0 && method == state.away.0 => {
+            state.away.1 -= 1;
             (502, b"<html>Unicorn!</html>".to_vec())
         }
         _ => {
