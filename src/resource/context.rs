@@ -123,6 +123,8 @@ impl Context {
             credential,
             accounts,
         } = clients;
+        // It is compared with the times of events.
+        let started = kube.now();
         Self {
             profile,
             kube,
@@ -133,7 +135,7 @@ impl Context {
             credential,
             accounts,
             adopt: false,
-            started: jiff::Timestamp::now(),
+            started,
             kubernetes,
             free_addresses: BTreeMap::new(),
             secret_version: Mutex::default(),

@@ -196,7 +196,7 @@ pub(crate) async fn execute(
             Ok(())
         };
         error = execute::ending(&steps, options).or_else(|| forgotten.err());
-        if error.is_none() && options.may_write {
+        if error.is_none() && options.may_record() {
             remember_crds(session).await;
         }
     } else {

@@ -40,13 +40,50 @@ pub(super) struct Found {
     pub(super) trust_policy: Option<TrustPolicy>,
 }
 
-/// Reads the facts of the profile's cluster.
+/// Reads the facts of the profile's cluster. Each call to AWS takes a tenth of a second, so they are made beside each other.
 pub(super) async fn read(
     aws: &Aws,
     eks: &EksCluster,
     kube: &Kube,
     profile: &Profile,
 ) -> Result<Found> {
+    let role = async {
+        let Some((via, wanted)) = profile.runner_role() else {
+            return Ok((None, None));
+        };
+        let agent = async {
+            match via {
+                RoleVia::PodIdentity => agent(kube, eks).await,
+                RoleVia::Irsa => None,
+            }
+        };
+        let (role, agent) = tokio::join!(role(aws, (via, wanted), eks, profile), agent);
+        Ok::<_, Error>((Some(role?), agent))
+    };
+    let (networks, role) =
+        tokio::join!(Box::pin(networks(aws, eks, kube, profile)), Box::pin(role));
+    let ((facts, mut advice), (role, role_agent)) = (networks?, role?);
+    let (mut role_arn, mut trust_policy) = (None, None);
+    if let Some((found, said, policy)) = role {
+        (role_arn, trust_policy) = (Some(found), policy);
+        advice.extend(said);
+    }
+    Ok(Found {
+        facts,
+        role_arn,
+        advice,
+        role_agent,
+        trust_policy,
+    })
+}
+
+/// The networks of the cluster, and the warnings about them.
+async fn networks(
+    aws: &Aws,
+    eks: &EksCluster,
+    kube: &Kube,
+    profile: &Profile,
+) -> Result<(AwsFacts, Vec<String>)> {
     let (interfaces, pod_networks) = tokio::join!(
         async { aws.interfaces(&instances(kube).await?).await },
         custom_networking::pod_networks(kube)
@@ -56,9 +93,13 @@ pub(super) async fn read(
     let (pods, unknown) = Box::pin(pod_interfaces(aws, pod_networks, &interfaces)).await;
     interfaces.extend(pods);
     let ids = interfaces.iter().filter_map(|it| it.subnet.clone());
-    let subnets = aws
-        .subnets(ids.chain(eks.subnets.clone()).collect())
-        .await?;
+    let ids = ids.chain(eks.subnets.clone()).collect();
+    let (subnets, groups) = tokio::join!(
+        aws.subnets(ids),
+        Box::pin(groups(aws, eks, profile, &interfaces))
+    );
+    let (subnets, (tagged_groups, mut advice)) = (subnets?, groups);
+    advice.extend(unknown);
     // Pods of an IPv6 cluster have IPv6 addresses, and reach IPv4 addresses through the node's IPv4 address.
     let networks = |id: &String| -> Vec<String> {
         let Some(subnet) = subnets.get(id) else {
@@ -67,8 +108,6 @@ pub(super) async fn read(
         let v6 = subnet.v6.iter().filter(|_| eks.ipv6);
         subnet.v4.iter().chain(v6).cloned().collect()
     };
-    let (tagged_groups, mut advice) = Box::pin(groups(aws, eks, profile, &interfaces)).await;
-    advice.extend(unknown);
     // Pods of an IPv6 cluster have IPv6 addresses.
     let of_pods = interfaces.iter().filter(|_| !eks.ipv6);
     let free = of_pods.filter_map(|it| it.subnet.as_ref()).map(|id| {
@@ -86,22 +125,7 @@ pub(super) async fn read(
     if !has_nodes {
         advice.push("the cluster has no node with an EC2 instance: which security groups its nodes have is not known, so no rule is made for them; run `arcctl up` again once there are nodes".to_owned());
     }
-    let (mut arn, mut trust_policy, mut role_agent) = (None, None, None);
-    if let Some((via, wanted)) = profile.runner_role() {
-        let (found, said, policy) = role(aws, (via, wanted), eks, profile).await?;
-        (arn, trust_policy) = (Some(found), policy);
-        advice.extend(said);
-        if via == RoleVia::PodIdentity {
-            role_agent = Box::pin(agent(kube, eks)).await;
-        }
-    }
-    Ok(Found {
-        facts,
-        role_arn: arn,
-        advice,
-        role_agent,
-        trust_policy,
-    })
+    Ok((facts, advice))
 }
 
 fn control_plane_groups(eks: &EksCluster) -> impl Iterator<Item = &String> {

@@ -189,8 +189,12 @@ impl KubeFailure {
             None if !self.is_unauthenticated() => Some(login.unreachable()),
             _ => None,
         };
-        let own = self.wrong_clock();
-        let own = own.or_else(|| self.login.as_ref().and_then(of_login));
+        let clock = self.wrong_clock();
+        // Without a login of our own the credentials may be at fault all the same.
+        let own = match (&self.login, &clock) {
+            (Some(_), Some(clock)) => Some(clock.clone()),
+            (login, _) => login.as_ref().and_then(of_login),
+        };
         let hint = match self.code() {
             Some(401) => {
                 "the API server rejects the credentials: renew those of this kubeconfig context"
@@ -232,7 +236,10 @@ impl KubeFailure {
         )
         .object(object.replace('`', ""))
         .cause(self.said())
-        .hint(own.unwrap_or_else(|| hint.to_owned()))
+        .hint(own.unwrap_or_else(|| match clock {
+            Some(clock) => format!("{hint}; or {clock}"),
+            None => hint.to_owned(),
+        }))
         .passing(
             !self.is_unauthenticated()
                 && matches!(self.code(), None | Some(404 | 409 | 429 | 500..)),
@@ -356,6 +363,8 @@ mod tests {
         };
         assert!(hint(401, -1260).contains("clock is 21 minutes behind the API server's"));
         assert!(hint(401, 600).contains("clock is 10 minutes ahead of the API server's"));
+        // A certificate or a static token of the kubeconfig may be at fault all the same.
+        assert!(hint(401, 600).contains("renew those of this kubeconfig context; or this machine's clock"));
         for (code, ahead) in [(401, 0), (401, -299), (403, -1260), (500, 1260)] {
             assert!(!hint(code, ahead).contains("clock"), "{code} {ahead}");
         }

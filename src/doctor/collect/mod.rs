@@ -70,8 +70,8 @@ pub struct Parts {
 )]
 pub async fn gather(parts: &Parts) -> Snapshot {
     // Before the first read: what is made while facts are read has no age then, and is not late in any check.
-    let now = jiff::Timestamp::now();
     let kube = &parts.kube;
+    let now = kube.now();
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
     let has_crd = |name: &'static str| async move {

@@ -33,7 +33,7 @@ impl Registration {
         runners.labels = Some(self.labels_of(hash));
         let (deployment, runners) =
             tokio::try_join!(context.kube.get(&deployment), context.kube.list(&runners))?;
-        let until = deployment.and_then(|it| held_until(&it, &runners, Timestamp::now()));
+        let until = deployment.and_then(|it| held_until(&it, &runners, context.kube.now()));
         Ok(until.map(|until| {
             Readiness::stuck(
                 format!(

@@ -1,8 +1,9 @@
 //! Whether the runners of a scale set run: at least the minimum in force, each registered and ready.
 //!
-//! Only runners of the newest `EphemeralRunnerSet` count. Until 0.15 a changed template makes another one, and the controller
-//! deletes the former one at once; its runners with a job stay until that ends, and prove nothing about the template that is
-//! wanted now (`cleanUpEphemeralRunners` in `ephemeralrunnerset_controller.go` of Actions Runner Controller).
+//! Only runners of the newest `EphemeralRunnerSet` count. Until 0.15 a changed template makes another one, before the listener
+//! that an earlier step proves, and the controller deletes the former one at once; its runners with a job stay until that ends,
+//! and prove nothing about the template that is wanted now (`cleanUpEphemeralRunners` in `ephemeralrunnerset_controller.go`
+//! of Actions Runner Controller). From 0.15 the one set is changed in place: then runners of the former template count too.
 
 use std::collections::HashSet;
 
