@@ -36,6 +36,9 @@ pub const SCALE_SET_SECRET: &str = "arcctl-github";
 pub const SCHEDULE_MANAGER: &str = "arcctl-schedule";
 /// The label of everything that GitHub's own controller makes of a scale set: the set's name.
 pub const SCALE_SET_LABEL: &str = "actions.github.com/scale-set-name";
+/// The label of a runner's pod of a scale set, with the value `True`: the pod of its listener has the set's name too, and may
+/// be in the same namespace.
+pub const RUNNER_LABEL: &str = "actions-ephemeral-runner";
 /// The group and version of the kinds of GitHub's own controller.
 pub const SCALE_SET_API_VERSION: &str = "actions.github.com/v1alpha1";
 

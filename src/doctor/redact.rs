@@ -93,6 +93,8 @@ const KEPT: &[&str] = &[
     "type",
     "count",
     "lastTimestamp",
+    "eventTime",
+    "series.lastObservedTime",
     "involvedObject",
 ];
 
@@ -186,7 +188,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::resource::scale_sets::superseded::listener_name;
+    use crate::resource::{events::seen, scale_sets::superseded::listener_name};
+
+    #[test]
+    fn the_last_time_of_an_event_is_kept() {
+        let once = json!({"kind": "Event", "lastTimestamp": null, "eventTime": "2026-11-28T07:00:00.000001Z"});
+        let mut again = once.clone();
+        again["series"] = json!({"count": 2, "lastObservedTime": "2026-11-28T07:05:00.000001Z"});
+        for event in [once, again] {
+            assert!(seen(&event).is_some());
+            assert_eq!(seen(&slim(&event)), seen(&event));
+        }
+    }
 
     #[test]
     fn what_names_the_listener_of_a_scale_set_is_kept() {

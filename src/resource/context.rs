@@ -44,11 +44,11 @@ const EVENTS_AGE: Duration = Duration::from_millis(900);
 /// arc.md 2.3). A busy namespace has thousands of other events.
 const TELLING: [&str; 2] = ["type!=Normal", "reason=RunnerAutoscalingFailure"];
 
-/// The field selector of what is told of a claim whose storage driver does nothing, which is `Normal` too.
-const OF_CLAIMS: &str = "reason=ExternalProvisioning";
-
 /// The latest list of each namespace's events, with those of its claims or without, and when it was read.
-pub type Events = tokio::sync::Mutex<HashMap<(String, bool), (Instant, Arc<Vec<Value>>)>>;
+type Lists = HashMap<(String, bool), (Instant, Arc<Vec<Value>>)>;
+
+/// The latest lists of events, which only one caller at a time reads.
+pub type Events = tokio::sync::Mutex<Lists>;
 
 /// The clients of a run.
 pub struct Clients {
@@ -192,20 +192,18 @@ impl Context {
 
     async fn telling(&self, namespace: &str, of_claims: bool) -> Result<Arc<Vec<Value>>> {
         let mut listings = self.events.lock().await;
-        let key = (namespace.to_owned(), of_claims);
-        if let Some((taken, events)) = listings.get(&key)
-            && taken.elapsed() < EVENTS_AGE
-        {
-            return Ok(Arc::clone(events));
+        if let Some(events) = cached(&listings, namespace, of_claims) {
+            return Ok(events);
         }
         let mut events = Vec::new();
-        for fields in TELLING.into_iter().chain(of_claims.then_some(OF_CLAIMS)) {
+        for fields in selectors(of_claims) {
             let selection = Selection::namespaced("v1", "Event", namespace).with_fields(fields);
             self.kube
                 .each(&selection, |it| events.push(it.clone()))
                 .await?;
         }
         let events = Arc::new(events);
+        let key = (namespace.to_owned(), of_claims);
         listings.insert(key, (Instant::now(), Arc::clone(&events)));
         Ok(events)
     }
@@ -224,6 +222,24 @@ impl Context {
     }
 }
 
+/// The field selectors of events that can explain a failure, and of those of claims: some of these are `Normal` too.
+fn selectors(of_claims: bool) -> Vec<String> {
+    let mut all = Vec::from(TELLING.map(str::to_owned));
+    if of_claims {
+        all.extend(claims::NORMAL.iter().map(|it| format!("reason={it}")));
+    }
+    all
+}
+
+/// The list of a namespace's events, if it is new enough. One with the events of claims answers either request.
+fn cached(lists: &Lists, namespace: &str, of_claims: bool) -> Option<Arc<Vec<Value>>> {
+    [true, of_claims]
+        .iter()
+        .filter_map(|it| lists.get(&(namespace.to_owned(), *it)))
+        .find(|(taken, _)| taken.elapsed() < EVENTS_AGE)
+        .map(|(_, events)| Arc::clone(events))
+}
+
 /// How long a list of this many runners is cached.
 fn age(runners: usize) -> Duration {
     let pages = u32::try_from(runners / 100 + 1).unwrap_or(u32::MAX);
@@ -240,4 +256,32 @@ pub fn scope(profile: &Profile) -> Result<Scope<'_>> {
         )
         .hint("set github.enterprise, github.organization or github.repository")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without the success, an earlier failure of a claim that is bound since would count.
+    #[test]
+    fn what_ends_the_failure_of_a_claim_is_read_with_it() {
+        let success = "reason=ProvisioningSucceeded".to_owned();
+        assert!(selectors(true).contains(&success));
+        assert!(!selectors(false).contains(&success));
+    }
+
+    #[test]
+    fn events_with_those_of_claims_answer_a_request_without_them() {
+        let list = |of_claims: bool, taken: Instant| -> Lists {
+            let events = (taken, Arc::new(Vec::new()));
+            HashMap::from([(("ci".to_owned(), of_claims), events)])
+        };
+        let new = Instant::now();
+        assert!(cached(&list(true, new), "ci", false).is_some());
+        assert!(cached(&list(true, new), "ci", true).is_some());
+        assert!(cached(&list(false, new), "ci", true).is_none());
+        assert!(cached(&list(true, new), "other", false).is_none());
+        let old = new.checked_sub(EVENTS_AGE * 2).unwrap();
+        assert!(cached(&list(true, old), "ci", false).is_none());
+    }
 }

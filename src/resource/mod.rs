@@ -7,6 +7,7 @@ pub mod aws;
 pub mod context;
 pub mod deletion;
 mod dispatch;
+pub(crate) mod events;
 pub mod helm;
 pub mod kubernetes;
 pub mod observed;

@@ -139,7 +139,7 @@ fn pods_of(namespace: &str, scale_sets: bool, pools: &[&str]) -> Selection {
     };
     if scale_sets {
         // The listener has the label too, and may be in the same namespace.
-        labels.push_str(",actions-ephemeral-runner=True");
+        labels = format!("{labels},{}=True", names::RUNNER_LABEL);
     }
     Selection::namespaced("v1", "Pod", namespace).labelled(labels)
 }

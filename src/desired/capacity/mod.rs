@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::names::SCALE_SET_LABEL;
+use super::names::{RUNNER_LABEL, SCALE_SET_LABEL};
 use crate::{
     profile::{Pool, schedule::hours},
     scheduling::{Cluster, Pod},
@@ -34,9 +34,6 @@ pub use saving::{Cost, Minutes, Nodes, Saving, saving};
 
 /// The label of a runner's pod with its pool's name, in the other mode than scale sets.
 const POOL_LABEL: &str = "runner-deployment-name";
-
-/// The label of a runner's pod of a scale set: the pod of its listener has the set's name too, and may be in the same namespace.
-const RUNNER_LABEL: &str = "actions-ephemeral-runner";
 
 /// The nodes of a cluster and what is on them. Nodes must be seen before their pods.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use crate::{
     desired::{
         DesiredError,
         charts::overlay,
+        names::RUNNER_LABEL,
         pool::{
             both_modes::{add_pod, pod_metadata},
             ca_bundle,
@@ -87,7 +88,7 @@ pub fn runner_pod(profile: &Profile, pool: &Pool) -> Result<Value, DesiredError>
     pod["kind"] = "Pod".into();
     pod["metadata"]["name"] = name.into();
     pod["metadata"]["namespace"] = pool.namespace.as_str().into();
-    pod["metadata"]["labels"]["actions-ephemeral-runner"] = "True".into();
+    pod["metadata"]["labels"][RUNNER_LABEL] = "True".into();
     Ok(pod)
 }
 

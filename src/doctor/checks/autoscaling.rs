@@ -9,6 +9,7 @@ use crate::{
         snapshot::Snapshot,
     },
     profile::schedule::{equivalent, parse_live},
+    resource::events::seen,
 };
 
 /// How many days of the schedule must be in the cluster.
@@ -79,12 +80,8 @@ fn works(snapshot: &Snapshot) -> Result<Verdict, Verdict> {
     let recent = period
         .saturating_mul(RECENT_SYNCS)
         .max(period.saturating_add(EVENTS_APART));
-    let last = |it: &Value| {
-        let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
-        time.and_then(|it| it.parse::<jiff::Timestamp>().ok())
-    };
     let is_recent =
-        |it: &&Value| last(it).is_some_and(|it| snapshot.now.duration_since(it).as_secs() < recent);
+        |it: &&Value| seen(it).is_some_and(|it| snapshot.now.duration_since(it).as_secs() < recent);
     let failures: Vec<&Value> = known(&snapshot.runner_events)?
         .iter()
         .filter(|it| it["reason"] == "RunnerAutoscalingFailure" && is_recent(it))

@@ -12,6 +12,7 @@ use crate::{
         snapshot::{PodTrial, Snapshot},
     },
     resource::{
+        events::seen,
         observed::{Observed, Ownership, Readiness},
         pod_readiness, waits_for_token,
     },
@@ -164,9 +165,7 @@ fn with(snapshot: &Snapshot, part: &str) -> Result<Verdict, Verdict> {
             left.push(pod);
         } else {
             found.push(reason);
-            // `up` sends to doctor where a node is to come, and this is doctor.
-            let here = hint.split("; `arcctl doctor`").next().unwrap_or(&hint);
-            let fix = format!("{here}; then run `arcctl up`");
+            let fix = format!("{hint}; then run `arcctl up`");
             if !fixes.contains(&fix) {
                 fixes.push(fix);
             }
@@ -237,16 +236,12 @@ fn newest_about_tokens(events: &[Value]) -> HashMap<&str, &Value> {
         else {
             continue;
         };
-        let is_older = |known: &&Value| last_seen(known) <= last_seen(event);
+        let is_older = |known: &&Value| seen(known) <= seen(event);
         if object["kind"] == "Runner" && newest.get(name).is_none_or(is_older) {
             newest.insert(name, event);
         }
     }
     newest
-}
-
-fn last_seen(event: &Value) -> &str {
-    event["lastTimestamp"].as_str().unwrap_or_default()
 }
 
 /// Why the controller gets no tokens. Its events do not contain the reason, so this compares: whether GitHub accepts the

@@ -257,7 +257,7 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
     ("pods-schedulable", |it| {
         it.runner_pods.as_mut().unwrap()[0]["status"] = json!({"conditions": [{"type": "PodScheduled",
-            "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
+            "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}]});
     }),
     ("images-pullable", |it| {
         it.runner_pods.as_mut().unwrap()[0]["status"] = json!({"containerStatuses": [

@@ -38,7 +38,7 @@ fn a_pod_that_never_started_and_was_asked_to_leave_is_to_be_deleted() {
         pod["metadata"]["namespace"] = "ci".into();
         pod["metadata"]["annotations"] = annotations;
         pod["status"] = serde_json::json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
-            "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]});
+            "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}]});
         // The world contains only the kept fields of an object.
         *pod = slim(pod);
         let found = findings(&snapshot);

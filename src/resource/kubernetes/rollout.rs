@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::resource::{observed::Readiness, pods::status};
+use crate::resource::{events::newest, observed::Readiness, pods::status};
 
 /// The parts of cert-manager, by the label `app.kubernetes.io/component` of its chart, its manifests and its add-ons.
 pub const PARTS: [&str; 3] = ["controller", "cainjector", "webhook"];
@@ -172,10 +172,7 @@ fn failed_create<'a>(deployment: &Value, events: &'a [Value]) -> Option<&'a str>
 
 /// The message of the newest of `events` about a pod that could not be created.
 pub fn newest_failed_create<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a str> {
-    events
-        .filter(|it| it["reason"] == "FailedCreate")
-        .max_by_key(|it| it["lastTimestamp"].as_str().unwrap_or_default())?["message"]
-        .as_str()
+    newest(events.filter(|it| it["reason"] == "FailedCreate"))?["message"].as_str()
 }
 
 #[cfg(test)]

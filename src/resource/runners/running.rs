@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     resource::{
         context::Context,
+        events::seen,
         observed::Readiness,
         pods::{dry_run::Trial, role, status},
     },
@@ -238,7 +239,7 @@ impl Registration {
             .iter()
             .filter(|it| FAILURES.iter().any(|reason| it["reason"] == *reason))
             .filter(|it| self.is_of_the_pool(&it["involvedObject"], made))
-            .filter_map(|it| Some((last_seen(it)?, it)))
+            .filter_map(|it| Some((seen(it)?, it)))
             .filter(|(seen, _)| seen.duration_since(started) >= -SKEW)
             .max_by_key(|(seen, _)| *seen)
             .and_then(|(_, it)| it["message"].as_str())
@@ -296,14 +297,6 @@ fn same_metadata(made: &Value, wanted: &Value) -> bool {
 
 /// The assumed maximum by which the local clock is ahead of the cluster's.
 const SKEW: SignedDuration = SignedDuration::from_mins(1);
-
-/// When an event last occurred.
-fn last_seen(event: &Value) -> Option<Timestamp> {
-    let time = event["lastTimestamp"]
-        .as_str()
-        .or(event["eventTime"].as_str())?;
-    time.parse().ok()
-}
 
 #[cfg(test)]
 mod tests {

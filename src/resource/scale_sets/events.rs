@@ -2,15 +2,13 @@
 
 use serde_json::Value;
 
+use crate::resource::events;
+
 /// The message of the newest warning about the object with this uid.
 pub(crate) fn newest<'a>(events: &'a [Value], uid: &Value) -> Option<&'a str> {
-    let time = |it: &Value| {
-        let time = it["lastTimestamp"].as_str().or(it["eventTime"].as_str());
-        time.unwrap_or_default().to_owned()
-    };
     let about = events
         .iter()
         .filter(|it| it["type"] == "Warning" && it["involvedObject"]["uid"] == *uid);
-    let found = about.max_by_key(|it| time(it))?;
+    let found = events::newest(about)?;
     found["message"].as_str().filter(|it| !it.is_empty())
 }

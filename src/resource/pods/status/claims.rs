@@ -6,18 +6,38 @@
 
 use serde_json::Value;
 
-use super::{Maker, PASSING_REPEATS, condition, maker, newest, seen};
-use crate::resource::observed::Readiness;
+use super::{Maker, PASSING_REPEATS, condition, maker, worst};
+use crate::resource::{
+    events::{newest, seen},
+    observed::Readiness,
+};
 
 /// The reason of the event that a storage driver is to make a volume. It is `Normal`, and comes again every 15 seconds until
 /// there is one (`--pvclaimbinder-sync-period`).
 const AWAITS_DRIVER: &str = "ExternalProvisioning";
 
+/// The reason of the event that a driver has made a volume.
+const MADE: &str = "ProvisioningSucceeded";
+
+/// The reasons of those events about claims that are read here and are `Normal`.
+pub(crate) const NORMAL: [&str; 2] = [AWAITS_DRIVER, MADE];
+
+/// The reasons of warnings that a claim is not bound (kubernetes, `pv_controller.go`; external-provisioner has the first one
+/// too): one such as `VolumeResizeFailed` is about a bound one.
+const NOT_BOUND: [&str; 5] = [
+    "ProvisioningFailed",
+    "FailedBinding",
+    "VolumeMismatch",
+    "ClaimLost",
+    "ClaimMisbound",
+];
+
 /// What the scheduler says of a claim. A claim that one pod only may use is not among them: other pods keep it.
-const OF_A_CLAIM: [&str; 3] = [
+const OF_A_CLAIM: [&str; 4] = [
     "unbound immediate PersistentVolumeClaims",
     "persistentvolumeclaim \"",
     "available persistent volumes to bind",
+    "binding volumes",
 ];
 
 /// The storage drivers of EKS, and their add-ons (docs.aws.amazon.com, "Amazon EKS add-ons").
@@ -32,7 +52,7 @@ pub(crate) fn may_wait(pod: &Value) -> bool {
     let said = scheduler(pod);
     pod["spec"]["nodeName"].is_null()
         && names(pod).next().is_some()
-        && said.is_none_or(|it| it.contains("binding volumes") || is_about_a_claim(it))
+        && said.is_none_or(is_about_a_claim)
 }
 
 /// Whether the scheduler's message is about a claim.
@@ -54,19 +74,24 @@ pub(super) fn readiness(pod: &Value, name: &str, events: &[Value]) -> Option<Rea
     if !may_wait(pod) {
         return None;
     }
-    let of_claims: Vec<&Value> = events.iter().filter(|it| is_of(it, pod)).collect();
-    let with = |key: &'static str, value: &'static str| {
-        let all = of_claims.iter().copied();
-        all.filter(move |it| it[key] == value)
-    };
-    let made = newest(with("reason", "ProvisioningSucceeded"));
-    let failed = newest(with("type", "Warning"));
+    let told: Vec<Readiness> = names(pod)
+        .filter_map(|claim| unbound(pod, name, &claim, events))
+        .collect();
+    (!told.is_empty()).then(|| worst(told))
+}
+
+/// Why `claim` of `pod` is not bound; `None` where no event tells of that.
+fn unbound(pod: &Value, name: &str, claim: &str, events: &[Value]) -> Option<Readiness> {
+    let of_it: Vec<&Value> = events.iter().filter(|it| is_of(it, pod, claim)).collect();
+    let with = |reason: &str| newest(of_it.iter().copied().filter(|it| it["reason"] == reason));
+    let made = with(MADE);
+    let failed = newest(of_it.iter().copied().filter(|it| {
+        it["type"] == "Warning" && NOT_BOUND.iter().any(|reason| it["reason"] == *reason)
+    }));
     // Each attempt of a driver that fails makes an event.
     let failed = failed.filter(|it| made.is_none_or(|made| seen(made) < seen(it)));
-    let event =
-        failed.or_else(|| newest(with("reason", AWAITS_DRIVER)).filter(|_| made.is_none()))?;
+    let event = failed.or_else(|| with(AWAITS_DRIVER).filter(|_| made.is_none()))?;
     let said = event["message"].as_str().unwrap_or_default();
-    let claim = event["involvedObject"]["name"].as_str().unwrap_or_default();
     if failed.is_none() && event["count"].as_i64().unwrap_or(1) < PASSING_REPEATS {
         return Some(Readiness::progressing(format!(
             "pod `{name}` waits for its volume: claim `{claim}`: {said}"
@@ -124,12 +149,12 @@ fn names(pod: &Value) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether `event` is about a claim of `pod`.
-fn is_of(event: &Value, pod: &Value) -> bool {
+/// Whether `event` is about `claim` in the namespace of `pod`.
+fn is_of(event: &Value, pod: &Value, claim: &str) -> bool {
     let object = &event["involvedObject"];
     object["kind"] == "PersistentVolumeClaim"
         && object["namespace"] == pod["metadata"]["namespace"]
-        && names(pod).any(|it| object["name"] == it.as_str())
+        && object["name"] == claim
 }
 
 #[cfg(test)]
@@ -250,6 +275,11 @@ mod tests {
                 Some("pod `basic-a` is Pending and not ready")
             );
         }
+        let resized = event("Warning", "VolumeResizeFailed", 9, "the quota is used up");
+        assert_eq!(
+            readiness(&pod(None), &[resized]).reason(),
+            Some("pod `basic-a` is Pending and not ready")
+        );
         let mut bound = pod(None);
         bound["spec"]["nodeName"] = json!("n");
         assert!(!may_wait(&bound) && may_wait(&pod(None)));
@@ -257,5 +287,22 @@ mod tests {
             readiness(&bound, &[failed]),
             Readiness::Progressing { .. }
         ));
+    }
+
+    #[test]
+    fn a_claim_that_is_bound_says_nothing_of_another() {
+        let mut pod = pod(None);
+        pod["spec"]["volumes"][1] =
+            json!({"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}});
+        let made = event("Normal", "ProvisioningSucceeded", 1, "it is there");
+        let awaits = AWAITS.replace("ebs", "efs");
+        let mut cache = event("Normal", AWAITS_DRIVER, 40, &awaits);
+        cache["involvedObject"]["name"] = json!("cache");
+        let (reason, hint) = stuck(&pod, &[made, cache]);
+        assert!(
+            reason.contains("its claim `cache` is not bound"),
+            "{reason}"
+        );
+        assert!(hint.contains("`aws-efs-csi-driver`"), "{hint}");
     }
 }

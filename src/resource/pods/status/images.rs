@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::{Maker, maker, newest};
-use crate::resource::observed::Readiness;
+use super::{Maker, maker};
+use crate::resource::{events::newest, observed::Readiness};
 
 /// The reasons of a container that waits for its image (kubernetes, `pkg/kubelet/images/types.go`).
 pub(super) const REASONS: [&str; 7] = [
@@ -26,7 +26,7 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &["toomanyrequests", "too many requests"],
-        "the registry limits how often it is asked without a login: name a Secret with a login under images.pullSecrets, or a mirror under images.registry in the profile",
+        "the registry limits how often it is asked, most of all without a login: wait, name a Secret with a login under images.pullSecrets, or use a mirror (images.registry) in the profile",
     ),
     (
         &["x509: "],
@@ -170,7 +170,11 @@ mod tests {
         ),
         (
             "failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/o/r/manifests/sha256:1: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit",
-            "limits how often",
+            "wait, name a Secret with a login",
+        ),
+        (
+            "failed to copy: httpReadSeeker: failed open: unexpected status code https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/r/blobs/sha256:1: 429 Too Many Requests - Server message: toomanyrequests: Rate exceeded",
+            "most of all without a login: wait",
         ),
         (
             "failed to unpack image on snapshotter overlayfs: no match for platform in manifest sha256:1: not found",

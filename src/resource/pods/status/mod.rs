@@ -9,6 +9,7 @@ use super::user;
 use crate::{
     desired::names,
     resource::{
+        events::newest,
         kubernetes::rollout::{COMPONENT, PARTS},
         observed::Readiness,
     },
@@ -41,7 +42,7 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
     }
     if let Some(condition) = unschedulable(pod) {
         let message = condition["message"].as_str().unwrap_or("no node fits");
-        return unscheduled(pod, name, message, events);
+        return unscheduled(pod, name, message, events, &look);
     }
     if let Some((container, reason, message)) = waiting(pod) {
         return match reason {
@@ -76,8 +77,8 @@ pub fn readiness(pod: &Value, events: &[Value]) -> Readiness {
     })
 }
 
-/// That the scheduler has no node for a pod, in its words.
-fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value]) -> Readiness {
+/// That the scheduler has no node for a pod, or could not bind it to one, in its words.
+fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value], look: &str) -> Readiness {
     // This is not a lack of nodes: the pod's event contains why its claim is not created.
     if message.contains("waiting for ephemeral volume controller") {
         return without_claim(pod, name, events).unwrap_or_else(|| {
@@ -90,8 +91,10 @@ fn unscheduled(pod: &Value, name: &str, message: &str, events: &[Value]) -> Read
         claims::hint(pod)
     } else if message.contains("not supported on Fargate") {
         NOT_ON_FARGATE.to_owned()
-    } else {
+    } else if message.contains("nodes are available") {
         format!("add nodes that fit, or change {}", placement_keys(pod))
+    } else {
+        look.to_owned()
     };
     Readiness::stuck(format!("pod `{name}` is unschedulable: {message}"), hint)
 }
@@ -110,10 +113,10 @@ fn without_claim(pod: &Value, name: &str, events: &[Value]) -> Option<Readiness>
 }
 
 /// The hint where the cluster has no nodes: autoscalers start only when a pod is pending.
-const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod; `arcctl doctor` shows when nodes are ready";
+const NO_NODES: &str = "the cluster has no nodes: add a node group, or wait until the node autoscaler (Karpenter, Cluster Autoscaler) adds one for this pod";
 
 /// The hint for what Fargate does not run (docs.aws.amazon.com, "Simplify compute management with AWS Fargate").
-const NOT_ON_FARGATE: &str = "AWS Fargate runs no privileged container, and has few kinds of volumes: set containerMode of the pool in the profile to none, or have EC2 nodes for its pods: a Fargate profile takes the pods of the namespaces and labels that it names";
+const NOT_ON_FARGATE: &str = "AWS Fargate runs no privileged container, and has few kinds of volumes: set containerMode of the pool in the profile to none, or run its pods on EC2 nodes, by taking their namespace or labels out of the Fargate profile";
 
 /// The hint where the VPC CNI has no address for a pod (amazon-vpc-cni-k8s, "add cmd").
 const NO_ADDRESS: &str = "the node has no free address of the VPC; a new node gets its addresses within a minute or two. See whether its subnet has free ones, and `kubectl -n kube-system logs daemonset/aws-node -c aws-node`";
@@ -131,7 +134,7 @@ pub(super) enum Maker {
 pub(super) fn maker(object: &Value) -> Maker {
     let label = |name: &str| object["metadata"]["labels"][name].as_str();
     let part_of = label("app.kubernetes.io/part-of").unwrap_or_default();
-    if label("runner-deployment-name").is_some() || label("actions-ephemeral-runner").is_some() {
+    if label("runner-deployment-name").is_some() || label(names::RUNNER_LABEL).is_some() {
         Maker::Pool
     } else if ["gha-rs-controller", "gha-runner-scale-set"].contains(&part_of) {
         Maker::ScaleSetController
@@ -210,7 +213,7 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
     let event = newest(own)?;
     let said = event["message"].as_str().unwrap_or_default();
     if event["reason"] == "FailedScheduling" {
-        return Some(unscheduled(pod, name, said, events));
+        return Some(unscheduled(pod, name, said, events, look));
     }
     let look = if said.contains("failed to assign an IP address") {
         NO_ADDRESS
@@ -225,19 +228,6 @@ fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option
         return Some(Readiness::progressing(reason));
     }
     Some(Readiness::stuck(reason, look))
-}
-
-/// The newest of `events`.
-fn newest<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
-    events.max_by_key(|it| seen(it))
-}
-
-/// When an event was seen last. kube-scheduler writes events of `events.k8s.io`, which have this time only.
-fn seen(event: &Value) -> &str {
-    let time = event["lastTimestamp"]
-        .as_str()
-        .or(event["eventTime"].as_str());
-    time.unwrap_or_default()
 }
 
 /// The worst of `all`: stuck before progressing before ready.
@@ -374,6 +364,14 @@ mod tests {
         let (reason, mends) = hint(&waiting, &[event("FailedScheduling", fargate)]);
         assert_eq!(reason, format!("pod `p` is unschedulable: {fargate}"));
         assert_eq!(mends, NOT_ON_FARGATE);
+        let look = "look at it with `kubectl -n n describe pod p`";
+        let rejected = "binding rejected: running Bind plugin \"DefaultBinder\": etcdserver: request timed out";
+        let of_a_claim =
+            "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
+        for (said, first) in [(rejected, look), (of_a_claim, "create the claim")] {
+            let mends = hint(&waiting, &[event("FailedScheduling", said)]).1;
+            assert!(mends.starts_with(first), "{said}: {mends}");
+        }
         let address = "Failed to create pod sandbox: plugin type=\"aws-cni\" failed (add): add cmd: failed to assign an IP address to container";
         assert_eq!(
             hint(&waiting, &[event("FailedCreatePodSandBox", address)]).1,
