@@ -49,8 +49,25 @@ pub enum Found {
     Newer(String),
     /// There is none.
     Newest,
+    /// There are several newer ones, and why none of them can be chosen.
+    Several(String),
+    /// There is no newer version, and other builds of this one, whose order is not known.
+    SameVersion,
     /// It cannot be told.
     Unknown(String),
+}
+
+impl Found {
+    /// Why no newer image is chosen, where it is not known that there is none.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Newer(_) | Self::Newest => None,
+            Self::Several(why) | Self::Unknown(why) => Some(why),
+            Self::SameVersion => {
+                Some("no newer version; builds of the same version are not compared")
+            }
+        }
+    }
 }
 
 impl PoolImage {
@@ -58,7 +75,7 @@ impl PoolImage {
     pub fn newer(&self) -> Option<&str> {
         match &self.found {
             Found::Newer(image) => Some(image),
-            Found::Newest | Found::Unknown(_) => None,
+            Found::Newest | Found::Several(_) | Found::SameVersion | Found::Unknown(_) => None,
         }
     }
 }
@@ -83,10 +100,10 @@ impl Images {
     }
 
     fn pool(&self, pool: &PoolImage) -> Value {
-        let (change, reason) = match &pool.found {
-            Found::Newer(_) => ("newer", None),
-            Found::Newest => ("none", None),
-            Found::Unknown(why) => ("unknown", Some(why)),
+        let change = match &pool.found {
+            Found::Newer(_) => "newer",
+            Found::Newest => "none",
+            Found::Several(_) | Found::SameVersion | Found::Unknown(_) => "unknown",
         };
         let (from, to) = (self.age(&pool.image), pool.newer().map(|it| self.age(it)));
         json!({
@@ -95,7 +112,7 @@ impl Images {
             "change": change,
             "from": from.document(&pool.image),
             "to": to.zip(pool.newer()).map(|(it, image)| it.document(image)),
-            "reason": reason,
+            "reason": pool.found.reason(),
         })
     }
 
@@ -110,9 +127,11 @@ impl Images {
                     line(&mut text, &format!("     {}  {from}", pool.image));
                     line(&mut text, &format!("  -> {newer}  {}", self.age(newer)));
                 }
-                Found::Newest => {
+                Found::Newest | Found::Several(_) | Found::SameVersion => {
+                    let why = pool.found.reason();
+                    let why = why.unwrap_or("no newer image of the same flavour");
                     line(&mut text, &format!("     {}  {from}", pool.image));
-                    line(&mut text, "     no newer image of the same flavour");
+                    line(&mut text, &format!("     {why}"));
                 }
                 Found::Unknown(why) => {
                     line(&mut text, &format!("     {}", pool.image));
@@ -120,14 +139,35 @@ impl Images {
                 }
             }
         }
-        let (newer, all) = (self.newer().count(), self.pools.len());
-        let closing = match (newer, self.written) {
-            (0, _) => format!("No newer image for {all} pools."),
-            (_, true) => format!("{newer} of {all} pools updated in {}.", self.file),
-            (_, false) => format!("{newer} of {all} pools have a newer image."),
-        };
-        line(&mut text, &format!("\n{closing}"));
+        line(&mut text, &format!("\n{}", self.closing()));
         text
+    }
+
+    /// How many pools have a newer image, and of how many it could not be chosen.
+    fn closing(&self) -> String {
+        let all = self.pools.len();
+        let s = if all == 1 { "" } else { "s" };
+        let newer = self.newer().count();
+        let have = if newer == 1 { "has" } else { "have" };
+        let is_several = |it: &&PoolImage| matches!(it.found, Found::Several(_));
+        let several = self.pools.iter().filter(is_several).count();
+        let mut told = Vec::new();
+        match (newer, self.written) {
+            (0, _) => {}
+            (_, true) => told.push(format!(
+                "{newer} of {all} pool{s} updated in {}.",
+                self.file
+            )),
+            (_, false) => told.push(format!("{newer} of {all} pool{s} {have} a newer image.")),
+        }
+        if several > 0 {
+            let of = format!("The newer image of {several} of {all} pool{s}");
+            told.push(format!("{of} could not be chosen."));
+        }
+        if told.is_empty() {
+            return format!("No newer image found for {all} pool{s}.");
+        }
+        told.join(" ")
     }
 
     /// The pools with a newer image, for the summary of a CI step and the text of a pull request; `None` without any.
@@ -245,8 +285,35 @@ mod tests {
                 .ends_with("1 of 3 pools updated in arcctl.yaml.\n")
         );
         images.pools.remove(0);
-        assert!(images.text().ends_with("No newer image for 2 pools.\n"));
+        assert_eq!(images.closing(), "No newer image found for 2 pools.");
         assert_eq!(images.summary(), None);
+        images.pools.truncate(1);
+        assert_eq!(images.closing(), "No newer image found for 1 pool.");
+    }
+
+    #[test]
+    fn a_newer_version_that_cannot_be_chosen_is_not_told_as_none() {
+        let mut images = images();
+        images.pools[1].found = Found::Several("in several builds".into());
+        images.pools[2].found = Found::SameVersion;
+        assert_eq!(
+            images.closing(),
+            "1 of 3 pools has a newer image. The newer image of 1 of 3 pools could not be chosen."
+        );
+        let document = images.document(None);
+        for pool in [1_usize, 2] {
+            assert_eq!(document["pools"][pool]["change"], "unknown");
+        }
+        images.pools.remove(0);
+        let text = images.text();
+        assert!(text.contains("     in several builds\n"), "{text}");
+        assert!(text.contains("     no newer version; "), "{text}");
+        assert!(!text.contains("not compared:"), "{text}");
+        images.pools.truncate(1);
+        assert_eq!(
+            images.closing(),
+            "The newer image of 1 of 1 pool could not be chosen."
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn holds(term: &Value, node: &Value) -> bool {
             .all(|it| it["key"] == "metadata.name" && meets(it, name.as_str()))
 }
 
-/// Whether the value of a label meets an expression.
+/// Whether the value of a label meets an expression. `Gte` and `Lte` are only in the requirements of Karpenter's `NodePools`.
 pub fn meets(expression: &Value, value: Option<&str>) -> bool {
     let values = list(&expression["values"]);
     let is_in = value.is_some_and(|value| values.iter().any(|it| *it == value));
@@ -53,6 +53,8 @@ pub fn meets(expression: &Value, value: Option<&str>) -> bool {
         Some("DoesNotExist") => value.is_none(),
         Some("Gt") => numbers().is_some_and(|(value, bound)| value > bound),
         Some("Lt") => numbers().is_some_and(|(value, bound)| value < bound),
+        Some("Gte") => numbers().is_some_and(|(value, bound)| value >= bound),
+        Some("Lte") => numbers().is_some_and(|(value, bound)| value <= bound),
         _ => false,
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     units::{
         image::Image,
         listed::first_of,
-        runner::{Flavour, newest},
+        runner::{Flavour, Later, newest},
     },
 };
 
@@ -79,11 +79,11 @@ pub(crate) async fn find(
             Err(why) => (None, Found::Unknown((*why).to_owned())),
             Ok(it) => {
                 let all = tags.get(&it.address).into_iter().flatten();
-                let newest = newest(it.tag, all.map(String::as_str));
-                let found = match newest.as_slice() {
-                    [] => Found::Newest,
-                    [tag] => Found::Newer(it.with(tag, logins).await?),
-                    several => Found::Unknown(several_builds(several)),
+                let found = match newest(it.tag, all.map(String::as_str)) {
+                    Later::Nothing => Found::Newest,
+                    Later::Tag(tag) => Found::Newer(it.with(tag, logins).await?),
+                    Later::Builds(tags) => Found::Several(several_builds(&tags)),
+                    Later::SameVersion => Found::SameVersion,
                 };
                 (Some(it.address.to_string()), found)
             }
@@ -102,7 +102,7 @@ pub(crate) async fn find(
 fn several_builds(tags: &[&str]) -> String {
     let tags = first_of(tags, TOLD, [", ", " "]);
     format!(
-        "there is a newer version in several builds, and their tags do not tell which is the newest: {tags}"
+        "there is a newer version in several builds, and their tags do not tell which is the newest: {tags}; write one of them into the profile"
     )
 }
 

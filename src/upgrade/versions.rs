@@ -228,7 +228,7 @@ fn image_with(pool: &Pool, version: RunnerVersion) -> Result<String> {
     }
     if flavour.version < version && flavour.build().is_some() {
         return Err(refused(
-            "its tag ends with a build, and another version is another build; only `runner=newest` finds the tag at the registry",
+            "its tag ends with a build, and another version is another build; use `runner=newest`, which finds the tag at the registry if the version has one build, or write the tag into the profile",
         ));
     }
     let name = pool.image.strip_suffix(tag).unwrap_or(&pool.image);

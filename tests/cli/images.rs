@@ -36,6 +36,16 @@ const TAGS: [&str; 8] = [
     "v2.338.1",
 ];
 
+/// Two builds each of two newer versions: hashes do not tell which is newer, days do.
+const BUILDS: [&str; 6] = [
+    "v2.336.0-b01e193",
+    "v2.337.0-c221b6e",
+    "v2.337.0-3ca1152",
+    "2.336.0-20260801",
+    "2.338.1-20261120",
+    "2.338.1-20261024",
+];
+
 /// A registry, the runtime that it runs in, and a directory with a profile.
 struct World {
     registry: ImageRegistry,
@@ -58,7 +68,11 @@ impl World {
             (name, TAGS.map(str::to_owned).to_vec())
         };
         let registry = runtime.block_on(ImageRegistry::start(Options {
-            tags: BTreeMap::from([tags(""), tags("mirror/")]),
+            tags: BTreeMap::from([
+                tags(""),
+                tags("mirror/"),
+                ("team/builds".to_owned(), BUILDS.map(str::to_owned).to_vec()),
+            ]),
             ..options
         }));
         Self {
@@ -215,6 +229,38 @@ fn an_image_of_one_build_is_updated_to_the_build_of_the_newest_version() {
         "v2.338.1-ubuntu-22.04-6ca1ab7",
     );
     assert_eq!(world.text(), expected);
+}
+
+#[test]
+fn a_newer_version_in_several_builds_is_not_told_as_none() {
+    let world = World::start(Options::default());
+    let pool = |name: &str, tag: &str| {
+        format!("- {{name: {name}, image: 'HOST/team/builds:{tag}', min: 1, max: 1}}\n")
+    };
+    let hash = pool("hash", "v2.336.0-b01e193");
+    world.profile(&format!("pools:\n{hash}"));
+    let shown = stdout(&world.update(&[]));
+    for part in [
+        "there is a newer version in several builds",
+        "v2.337.0-c221b6e",
+        "The newer image of 1 of 1 pool could not be chosen.",
+    ] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
+    for part in ["not compared", "No newer image"] {
+        assert!(!shown.contains(part), "`{part}` in {shown}");
+    }
+    let day = pool("day", "2.336.0-20260801");
+    world.profile(&format!("pools:\n{hash}{day}"));
+    let document = world.document(&[], 0);
+    assert_eq!(document["pools"][0]["change"], "unknown");
+    let image = document["pools"][1]["to"]["image"].as_str().unwrap();
+    assert!(image.ends_with(":2.338.1-20261120"), "{image}");
+    let own = pool("own", "v2.337.0-c221b6e");
+    world.profile(&format!("pools:\n{own}"));
+    let shown = stdout(&world.update(&[]));
+    let told = "no newer version; builds of the same version are not compared";
+    assert!(shown.contains(told), "{shown}");
 }
 
 #[test]

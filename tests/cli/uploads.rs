@@ -13,6 +13,7 @@ use arcctl::{
     units::{digest::sha256, image::Image},
 };
 use arcctl_sandbox::image_registry::{ImageRegistry, Like, Options};
+use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -152,6 +153,13 @@ fn a_registry_without_docker_s_manifests_is_told_as_that() {
     let error = put(docker).unwrap_err();
     assert!(error.to_string().contains(docker), "{error}");
     assert!(error.hint.unwrap().contains("docker2s2"));
+    // The same status for a manifest of OCI has nothing to do with Docker's.
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    world.registry.refuse_with(Some(status));
+    let error = put(MANIFEST).unwrap_err();
+    assert!(error.to_string().contains(MANIFEST), "{error}");
+    let hint = error.hint.unwrap();
+    assert!(hint.contains("does not take OCI artifacts"), "{hint}");
     assert_eq!(world.violations(), Vec::<String>::new());
 }
 

@@ -364,7 +364,10 @@ mod tests {
         assert!(hint(401, -1260).contains("clock is 21 minutes behind the API server's"));
         assert!(hint(401, 600).contains("clock is 10 minutes ahead of the API server's"));
         // A certificate or a static token of the kubeconfig may be at fault all the same.
-        assert!(hint(401, 600).contains("renew those of this kubeconfig context; or this machine's clock"));
+        assert!(
+            hint(401, 600)
+                .contains("renew those of this kubeconfig context; or this machine's clock")
+        );
         for (code, ahead) in [(401, 0), (401, -299), (403, -1260), (500, 1260)] {
             assert!(!hint(code, ahead).contains("clock"), "{code} {ahead}");
         }

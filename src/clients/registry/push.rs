@@ -24,6 +24,9 @@ const UNKNOWN: &str = "check its log, its quota and the free space; run the comm
 /// What to do where a registry takes no manifests of Docker's types.
 const OCI_ONLY: &str = "let the registry take Docker's manifests, which some images have (zot: `\"http\": {\"compat\": [\"docker2s2\"]}` in its configuration, since 2.1.2), then run the command again: uploaded parts are not sent again";
 
+/// What to do where a registry does not take manifests of OCI, in which a bundle itself is written.
+const NO_OCI: &str = "the registry does not take OCI artifacts: use one that implements the OCI distribution specification, or a newer version of this one, then run the command again";
+
 /// Where a piece of a blob is read: from this byte on, so many of them.
 pub type Source<'s> = &'s (dyn Fn(u64, u64) -> std::io::Result<Vec<u8>> + Sync);
 
@@ -254,9 +257,13 @@ impl Repository<'_> {
         Err(if answer.says("immutab") {
             self.kept(reference, error)
         } else if answer.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            // zot's default (zotregistry.dev, "Docker image format compatibility").
             let said = format!("it does not take the media type `{media_type}`");
-            error.cause(said).hint(OCI_ONLY)
+            error.cause(said).hint(if media_type.contains("docker") {
+                // zot's default (zotregistry.dev, "Docker image format compatibility").
+                OCI_ONLY
+            } else {
+                NO_OCI
+            })
         } else {
             error
         })

@@ -172,10 +172,11 @@ pub(super) fn is_static(node_pool: &Value) -> bool {
     !node_pool["spec"]["replicas"].is_null()
 }
 
-/// Whether Karpenter uses it: one whose node class is missing or not ready is left out.
+/// Whether Karpenter uses it: it leaves out one whose condition `Ready` is not `True`, as long as the node class is missing or not
+/// ready. Without Karpenter nobody sets the condition.
 fn is_ready(node_pool: &Value) -> bool {
     let mut conditions = list(&node_pool["status"]["conditions"]).iter();
-    !conditions.any(|it| it["type"] == "Ready" && it["status"] == "False")
+    conditions.any(|it| it["type"] == "Ready" && it["status"] == "True")
 }
 
 fn label(key: &str, value: &Value) -> String {
@@ -287,19 +288,7 @@ pub(super) fn can_have(node_pool: &Value, key: &str, value: Option<&str>) -> boo
         let mut known = KNOWN.iter().copied().chain([prefix_of_types(node_pool)]);
         return known.any(|it| key.starts_with(it));
     }
-    value.is_none_or(|value| requirements.iter().all(|it| is_met(it, value)))
-}
-
-/// Whether a requirement allows a value: it has two operators that affinities do not have.
-fn is_met(requirement: &Value, value: &str) -> bool {
-    let bound = list(&requirement["values"]).first().and_then(Value::as_str);
-    let bound = bound.and_then(|it| it.parse::<i64>().ok());
-    let numbers = value.parse::<i64>().ok().zip(bound);
-    match requirement["operator"].as_str() {
-        Some("Gte") => numbers.is_some_and(|(value, bound)| value >= bound),
-        Some("Lte") => numbers.is_some_and(|(value, bound)| value <= bound),
-        _ => meets(requirement, Some(value)),
-    }
+    value.is_none_or(|value| requirements.iter().all(|it| meets(it, Some(value))))
 }
 
 /// Whether its nodes can meet each expression of a term.

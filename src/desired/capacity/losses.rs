@@ -23,6 +23,10 @@ const SPARED: &str = "karpenter.sh/do-not-disrupt";
 /// What keeps a `NodePool` from taking nodes with pods on them.
 const KEPT: &str = "`consolidationPolicy: WhenEmpty`, `expireAfter: Never` and a budget of 0 nodes for the reason `Drifted`";
 
+/// How old a node of EKS Auto Mode may get, also with `expireAfter: Never` (EKS user guide, "Learn about Amazon EKS Auto Mode
+/// managed instances").
+const OLDEST_OF_AUTO_MODE: &str = "21 days or a shorter `expireAfter`";
+
 /// How long a job may run unless its workflow has another `timeout-minutes` (GitHub's documentation, "Workflow syntax").
 const JOB: KubeDuration = KubeDuration::from_secs(6 * 60 * 60);
 
@@ -90,6 +94,11 @@ pub fn losses(rooms: &[PoolRoom]) -> Vec<String> {
 impl Loss {
     fn told(&self, pools: &[&str]) -> String {
         let (name, of) = (&self.node_pool, named(pools));
+        let age = if self.auto_mode {
+            OLDEST_OF_AUTO_MODE
+        } else {
+            "`expireAfter`"
+        };
         match self.why {
             Why::Consolidation => self.spare(&of, "consolidates nodes with pods on them"),
             Why::Drift => self.spare(
@@ -98,10 +107,10 @@ impl Loss {
             ),
             Why::Age => self.spare(
                 &of,
-                "removes nodes that are older than `expireAfter`, with pods on them",
+                &format!("removes nodes that are older than {age}, with pods on them"),
             ),
             Why::GracePeriod => format!(
-                "NodePool `{name}` has a `terminationGracePeriod` of less than 6 hours: that long after a node has drifted or become older than `expireAfter`, pods with `{SPARED}` are ended too, and longer jobs of {of} are lost; raise it to the time that the longest job takes, or remove it"
+                "NodePool `{name}` has a `terminationGracePeriod` of less than 6 hours: that long after a node has drifted or become older than {age}, pods with `{SPARED}` are ended too, and longer jobs of {of} are lost; raise it to the time that the longest job takes, or remove it"
             ),
             Why::Spot => format!(
                 "NodePool `{name}` may use Spot instances, which AWS interrupts with two minutes' notice: longer jobs of {of} are lost; set `nodeSelector: {{{CAPACITY_TYPE}: on-demand}}` in the pool to avoid them"

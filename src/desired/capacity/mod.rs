@@ -226,7 +226,7 @@ fn gives_prefixes(pod: &Value) -> bool {
 }
 
 /// The largest minimum of a pool that is in force at some time of a year from `now` on: a window that is over, or always
-/// behind another one, has none.
+/// overruled by an earlier one, does not count.
 fn largest_minimum(pool: &Pool, now: Timestamp) -> u32 {
     let schedule = pool.schedule.as_ref();
     // A profile without a valid schedule has its own error.

@@ -83,7 +83,7 @@ impl PoolRoom {
                 quoted(names)
             ),
             Growth::NotReady { names } => format!(
-                "see why NodePool {} is not ready (`kubectl describe nodepools`): Karpenter adds none of its nodes until then; or lower the number in pool `{pool}`",
+                "see why these NodePools are not ready: {} (`kubectl describe nodepools`); until then Karpenter adds no nodes of them; or lower the number in pool `{pool}`",
                 quoted(names)
             ),
             Growth::ClusterAutoscaler { labels } => format!(

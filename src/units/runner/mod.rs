@@ -3,7 +3,7 @@
 mod flavour;
 mod freshness;
 
-pub use flavour::{Flavour, newest};
+pub use flavour::{Flavour, Later, newest};
 pub use freshness::{Asked, Freshness, OLDEST_AT_GITHUB, State, jobs_end_by_table};
 
 use std::{fmt, sync::LazyLock};

@@ -132,9 +132,9 @@ fn tell(images: &Images, global: &GlobalArgs, output: Output) {
     output.result(&images.text());
     if images.newer().next().is_some() {
         output.note(match (images.written, is_locked(global)) {
-            // The lock has the images from before, and nothing runs with it until it has the new ones.
+            // Nothing runs with the lock until it has the new images.
             (true, true) => {
-                "run `arcctl lock`: the lock has the images from before; then `arcctl plan` shows what the new ones change, `arcctl up` does it"
+                "the lock still has the old images: run `arcctl lock`, then `arcctl plan` and `arcctl up`"
             }
             (true, false) => "`arcctl plan` shows what the new images change, `arcctl up` does it",
             (false, _) => "`arcctl images update --write` puts them into the profile",

@@ -16,7 +16,7 @@ use crate::{
     observe,
     plan::Action,
     profile::{Pool, Profile, edit},
-    report::{images::Found, upgrade::Consent},
+    report::upgrade::Consent,
     resource::{helm::manifest::objects, newest_release},
     run::READING,
     session::{Session, connection::Connection, image_updates, lock},
@@ -258,17 +258,13 @@ async fn newest(work: &Work<'_>, profile: &Profile) -> Result<BTreeMap<String, S
     let found = work.limit.within(doing, reading).await?;
     let mut images = BTreeMap::new();
     for (pool, found) in pools.iter().zip(found) {
-        let image = match found.found {
-            Found::Newer(image) => image,
-            Found::Newest => pool.image.clone(),
-            Found::Unknown(why) => {
-                let name = &pool.name;
-                work.output
-                    .note(format!("advice: pool `{name}` keeps its image: {why}"));
-                pool.image.clone()
-            }
-        };
-        images.insert(key(pool), image);
+        if let Some(why) = found.found.reason() {
+            let name = &pool.name;
+            work.output
+                .note(format!("advice: pool `{name}` keeps its image: {why}"));
+        }
+        let image = found.newer().unwrap_or(&pool.image);
+        images.insert(key(pool), image.to_owned());
     }
     Ok(images)
 }

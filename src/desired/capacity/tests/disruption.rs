@@ -109,6 +109,24 @@ fn nodes_that_drift_or_get_old_are_advice() {
     }
 }
 
+/// `expireAfter: Never` does not change it.
+#[test]
+fn nodes_of_auto_mode_get_21_days_old_at_most() {
+    let aging = |period: Value| {
+        node_pool(|it| {
+            let spec = &mut it["spec"]["template"]["spec"];
+            spec["nodeClassRef"] = json!({"group": "eks.amazonaws.com"});
+            spec["terminationGracePeriod"] = period;
+        })
+    };
+    let told = "older than 21 days or a shorter `expireAfter`, ";
+    let [plain, spared] = told_of(aging(Value::Null));
+    assert!(plain[0].contains(told), "{plain:?}");
+    assert_eq!(spared, [""; 0]);
+    let [_, spared] = told_of(aging(json!("1h")));
+    assert!(spared[0].contains(told), "{spared:?}");
+}
+
 #[test]
 fn a_grace_period_shorter_than_a_job_ends_spared_pods() {
     let patient = |period: &str| {

@@ -182,7 +182,7 @@ fn of_any_capacity_type() -> Value {
     })
 }
 
-/// A `NodePool` that removes no node with pods on it.
+/// A `NodePool` that is ready, and removes no node with pods on it.
 fn node_pool(change: impl FnOnce(&mut Value)) -> Value {
     let mut it = json!({
         "metadata": {"name": "default"},
@@ -199,6 +199,7 @@ fn node_pool(change: impl FnOnce(&mut Value)) -> Value {
                 "budgets": [{"nodes": "10%"}, {"nodes": "0", "reasons": ["Drifted"]}],
             },
         },
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     });
     change(&mut it);
     it

@@ -23,7 +23,7 @@ fn a_node_pool_adds_nodes_up_to_its_limits() {
     assert_eq!(grows.advice(), None);
     seen.node_pools = vec![node_pool(|it| {
         it["spec"]["limits"] = json!({"cpu": "5"});
-        it["status"] = json!({"resources": {"cpu": "4"}});
+        it["status"]["resources"] = json!({"cpu": "4"});
     })];
     let limited = room(&seen, &json!({}), &pod("1"));
     let most = Some(1);
@@ -222,20 +222,33 @@ fn a_node_pool_of_a_fixed_size_adds_no_node() {
 
 #[test]
 fn a_node_pool_that_is_not_ready_is_named() {
-    let with_status = |status: &str| {
+    let with = |conditions: Value| {
+        let named = |name: &str| {
+            node_pool(|it| {
+                it["metadata"]["name"] = json!(name);
+                it["status"]["conditions"] = conditions.clone();
+            })
+        };
         let mut seen = seen();
-        seen.node_pools = vec![node_pool(|it| {
-            it["status"] = json!({"conditions": [
-                {"type": "NodeClassReady", "status": "False"}, {"type": "Ready", "status": status}]});
-        })];
+        seen.node_pools = vec![named("a"), named("b")];
         room(&seen, &json!({}), &pod("1"))
     };
-    assert_eq!(with_status("True").advice(), None);
-    let stuck = with_status("False");
-    assert!(stuck.maximum.is_short());
-    let advice = stuck.advice().unwrap();
-    assert!(
-        advice.contains("see why NodePool `default` is not ready (`kubectl describe nodepools`)"),
-        "{advice}"
-    );
+    let ready = |status: &str| {
+        let class = json!({"type": "NodeClassReady", "status": "False"});
+        json!([class, {"type": "Ready", "status": status}])
+    };
+    assert_eq!(with(ready("True")).advice(), None);
+    // Karpenter is down since before it saw them, or only its CRD is left.
+    let never = [Value::Null, json!([])];
+    for conditions in [ready("False"), ready("Unknown")].into_iter().chain(never) {
+        let stuck = with(conditions.clone());
+        assert!(stuck.maximum.is_short(), "{conditions}");
+        let advice = stuck.advice().unwrap();
+        assert!(
+            advice.ends_with(
+                "see why these NodePools are not ready: `a`, `b` (`kubectl describe nodepools`); until then Karpenter adds no nodes of them; or lower the number in pool `basic`"
+            ),
+            "{advice}"
+        );
+    }
 }

@@ -62,7 +62,7 @@ fn verdict(cluster: &Cluster, profile: &Path, id: &str) -> String {
     check(&document, id)["verdict"].as_str().unwrap().to_owned()
 }
 
-/// Makes the kind that Karpenter brings, and a `NodePool` for the pool's instance type.
+/// Makes the kind that Karpenter brings, and a `NodePool` for the pool's instance type, with the condition that Karpenter sets.
 fn node_pool(cluster: &Cluster) {
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -82,6 +82,7 @@ fn node_pool(cluster: &Cluster) {
         "values": ["on-demand"]});
     let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool",
         "metadata": {"name": "default"},
-        "spec": {"template": {"spec": {"requirements": [requirement, lasting]}}}});
+        "spec": {"template": {"spec": {"requirements": [requirement, lasting]}}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
     cluster.kubectl(&create, Some(&pool.to_string()));
 }
