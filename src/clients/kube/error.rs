@@ -180,22 +180,9 @@ impl KubeFailure {
         self.error(&format!("API server `{server}`"))
     }
 
-    fn error(&self, object: &str) -> Error {
-        if let Reply::SignedOut(error) = &self.reply {
-            return (**error).clone();
-        }
-        let of_login = |login: &Arc<Login>| match self.code() {
-            Some(401) => Some(login.unknown()),
-            None if !self.is_unauthenticated() => Some(login.unreachable()),
-            _ => None,
-        };
-        let clock = self.wrong_clock();
-        // Without a login of our own the credentials may be at fault all the same.
-        let own = match (&self.login, &clock) {
-            (Some(_), Some(clock)) => Some(clock.clone()),
-            (login, _) => login.as_ref().and_then(of_login),
-        };
-        let hint = match self.code() {
+    /// What to do, by what the server has returned alone.
+    fn hint(&self) -> &'static str {
+        match self.code() {
             Some(401) => {
                 "the API server rejects the credentials: renew those of this kubeconfig context"
             }
@@ -228,6 +215,23 @@ impl KubeFailure {
                 "renew the credentials of this kubeconfig context, for example with `aws sso login`"
             }
             None => "check that the API server is reachable from here: `kubectl version`",
+        }
+    }
+
+    fn error(&self, object: &str) -> Error {
+        if let Reply::SignedOut(error) = &self.reply {
+            return (**error).clone();
+        }
+        let of_login = |login: &Arc<Login>| match self.code() {
+            Some(401) => Some(login.unknown()),
+            None if !self.is_unauthenticated() => Some(login.unreachable()),
+            _ => None,
+        };
+        let clock = self.wrong_clock();
+        // Without a login of our own the credentials may be at fault all the same.
+        let own = match (&self.login, &clock) {
+            (Some(_), Some(clock)) => Some(clock.clone()),
+            (login, _) => login.as_ref().and_then(of_login),
         };
         Error::new(
             self.kind(),
@@ -237,8 +241,8 @@ impl KubeFailure {
         .object(object.replace('`', ""))
         .cause(self.said())
         .hint(own.unwrap_or_else(|| match clock {
-            Some(clock) => format!("{hint}; or {clock}"),
-            None => hint.to_owned(),
+            Some(clock) => format!("{}; or {clock}", self.hint()),
+            None => self.hint().to_owned(),
         }))
         .passing(
             !self.is_unauthenticated()

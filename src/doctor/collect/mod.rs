@@ -71,7 +71,9 @@ pub struct Parts {
 pub async fn gather(parts: &Parts) -> Snapshot {
     // Before the first read: what is made while facts are read has no age then, and is not late in any check.
     let kube = &parts.kube;
-    let now = kube.as_ref().map_or_else(|_| jiff::Timestamp::now(), Kube::now);
+    let now = kube
+        .as_ref()
+        .map_or_else(|_| jiff::Timestamp::now(), Kube::now);
     let list = |selection| async move { within("list objects", listed(kube, &selection)).await };
     let get = |target| async move { within("read an object", got(kube, &target)).await };
     let has_crd = |name: &'static str| async move {
