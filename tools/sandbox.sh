@@ -8,15 +8,19 @@ cp "$ARCCTL_SANDBOX_PROFILE" "$folder/arcctl.yaml"
 cd "$folder"
 cat <<'END'
 
-This shell has a simulated cluster without runners, `arcctl.yaml`, a profile for it, and a token in ARCCTL_GITHUB_TOKEN. Your
-own kubeconfig is not used.
+This shell has a simulated cluster without runners, a profile for it,
+`arcctl.yaml`, and a token in ARCCTL_GITHUB_TOKEN. It does not use your own
+kubeconfig. There is no AWS. The folder is deleted at the end.
 
   arcctl plan        what would be installed
   arcctl up          install it, and wait until the runners are online
   arcctl status      the runners
+  arcctl doctor      look for problems: break something first
+  arcctl schedule    the minimums of the week
   arcctl teardown    remove everything
 
-To change the pool, edit arcctl.yaml, for example with `sed -i 's/min: 2/min: 3/' arcctl.yaml`, then run `arcctl plan` and
+To change the pool, edit arcctl.yaml, for example with
+`sed -i 's/max: 16/max: 20/' arcctl.yaml`, then run `arcctl plan` and
 `arcctl up` again. `exit` stops the cluster.
 
 END

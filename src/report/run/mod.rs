@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorDocument},
     execute::StepResult,
     plan::Action,
-    profile::Pool,
+    profile::{Mode, Pool},
 };
 
 /// The calls of a run, by system.
@@ -132,14 +132,16 @@ impl Run {
             "next: `arcctl status` shows the runners, `arcctl doctor` checks all of it".to_owned(),
         ];
         lines.extend(pools.iter().take(SHOWN_POOLS).map(|pool| {
-            let labels: Vec<&str> = std::iter::once("self-hosted")
-                .chain(pool.labels.iter().map(String::as_str))
-                .collect();
-            format!(
-                "a job on pool {}: `runs-on: [{}]`",
-                pool.name,
-                labels.join(", ")
-            )
+            let runs_on = match pool.mode {
+                // GitHub gives a scale set its name as a label, and not `self-hosted`.
+                Mode::ScaleSet => pool.name.clone(),
+                Mode::RunnerDeployment => {
+                    let labels = pool.labels.iter().map(String::as_str);
+                    let all: Vec<&str> = std::iter::once("self-hosted").chain(labels).collect();
+                    format!("[{}]", all.join(", "))
+                }
+            };
+            format!("a job on pool {}: `runs-on: {runs_on}`", pool.name)
         }));
         lines
     }
@@ -210,6 +212,27 @@ mod tests {
             steps: vec![step],
             ..Run::refused("x", Instant::now(), Error::failed(System::Local, "y"))
         }
+    }
+
+    #[test]
+    fn a_job_finds_a_pool_of_each_mode() {
+        let profile = crate::profile::load(
+            "apiVersion: arcctl.dev/v1\nname: x\ncluster: {context: c}\n\
+             github: {organization: o, token: {env: T}}\npools:\n\
+             - {name: a, image: \"r:v2.336.0-ubuntu-22.04\", labels: [gpu], min: 1, max: 2}\n\
+             - {name: linux, mode: scaleSet, image: \"r:v2.336.0-ubuntu-22.04\", min: 1, max: 2}\n",
+            "x",
+        )
+        .unwrap()
+        .profile;
+        let lines = run(true, None).next(&profile.pools);
+        assert_eq!(
+            lines[1..],
+            [
+                "a job on pool a: `runs-on: [self-hosted, gpu]`",
+                "a job on pool linux: `runs-on: linux`",
+            ]
+        );
     }
 
     #[test]

@@ -64,13 +64,8 @@ fn with_minimum(cluster: &Cluster, minimum: u32) -> PathBuf {
         length: Some(Duration::from_secs(3)),
         ..ActionsFaults::default()
     });
-    let located = format!("charts:\n  scaleSets: {}\n", cluster.charts_url());
     let text = format!("    min: {minimum}\n");
-    let mut edits = vec![
-        ("charts:\n", located.as_str()),
-        (LARGE, SMALL),
-        ("    min: 2\n", &text),
-    ];
+    let mut edits = vec![(LARGE, SMALL), ("    min: 2\n", &text)];
     if minimum == 0 {
         // An enterprise has no metric that leaves 0.
         edits.push((SCALING, ""));

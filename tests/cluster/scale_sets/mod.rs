@@ -54,18 +54,12 @@ pub(crate) fn edited(
     of_rest: &[(&str, &str)],
 ) -> PathBuf {
     cluster.world().github().keep_scale_set_labels(true);
-    let charts = cluster.charts_url();
-    let located = format!("charts:\n  scaleSets: {charts}\n");
     let mut pool = FAST.to_owned();
     for (from, to) in of_pool {
         assert!(pool.contains(from), "the pool has no `{from}`");
         pool = pool.replace(from, to);
     }
-    let both = [
-        ("charts:\n", located.as_str()),
-        ("timeouts:", pool.as_str()),
-    ];
-    cluster.profile(name, &[of_rest, &both[..]].concat())
+    cluster.profile(name, &[of_rest, &[("timeouts:", pool.as_str())]].concat())
 }
 
 /// Both pools, installed; their profile.
