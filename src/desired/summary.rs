@@ -289,16 +289,17 @@ fn set_values(it: &ScaleSet) -> Values {
 
 /// The minimum and its windows, in the profile's words.
 fn promised(min: u32, schedule: Option<&Schedule>, what: &'static str) -> Values {
-    let mut values = one(what, &min.to_string());
-    if let Some(schedule) = schedule {
-        for window in &schedule.windows {
-            let (name, min, zone) = (&window.name, window.min, &schedule.time_zone);
-            values.push((
-                "window",
-                format!("{name}: at least {min} {window} ({zone})"),
-            ));
-        }
-    }
+    let Some(schedule) = schedule else {
+        return one(what, &min.to_string());
+    };
+    let mut values = one(what, &format!("{min} outside the windows"));
+    values.extend(schedule.windows.iter().map(|window| {
+        let (name, min, zone) = (&window.name, window.min, &schedule.time_zone);
+        (
+            "window",
+            format!("{name}: at least {min} {window} ({zone})"),
+        )
+    }));
     values
 }
 

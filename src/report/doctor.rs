@@ -162,7 +162,7 @@ pub(super) fn closing(findings: &[Finding]) -> String {
             .filter(|it| it.verdict.word() == word)
             .count()
     };
-    let parts: Vec<String> = ["broken", "unknown", "skipped", "holds"]
+    let parts: Vec<String> = ["broken", "unknown", "holds", "skipped"]
         .iter()
         .filter(|word| count(word) > 0)
         .map(|word| {
@@ -173,7 +173,12 @@ pub(super) fn closing(findings: &[Finding]) -> String {
             )
         })
         .collect();
-    format!("Checks: {}.", parts.join(", "))
+    let good = if count("broken") + count("unknown") == 0 {
+        "No problem found. "
+    } else {
+        ""
+    };
+    format!("{good}Checks: {}.", parts.join(", "))
 }
 
 /// A report in work.

@@ -13,6 +13,7 @@ pub(crate) mod github;
 pub(crate) mod image_pulls;
 pub(crate) mod image_updates;
 pub(crate) mod lock;
+mod not_ready;
 mod scale_sets;
 pub(crate) mod state;
 pub(crate) mod teardown;

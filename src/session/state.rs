@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{accounts::accounts, connection::Connection, github::at_github, in_each, scale_sets};
+use super::{
+    accounts::accounts, connection::Connection, github::at_github, in_each, not_ready, scale_sets,
+};
 use crate::{
     clients::{
         credential::Sources,
@@ -349,6 +351,7 @@ async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>,
                     profile.name
                 ));
             }
+            advice.extend(not_ready::of_release(kube, namespace, name).await);
             found.push(ReleaseStatus {
                 name: format!("{namespace}/{name}"),
                 version: record.chart_version,

@@ -15,6 +15,21 @@ use crate::{
     terminal::{environment::variable, output::Output},
 };
 
+/// Reports the recorded CRDs that stay without `--crds`.
+pub(super) fn say_crds(records: &Records, output: Output) {
+    let charts: Vec<String> = records
+        .keys()
+        .filter_map(|id| Id::parse(id).filter(|it| it.kind() == "crds"))
+        .map(|it| format!("`{}`", it.name()))
+        .collect();
+    if !charts.is_empty() {
+        output.note(format!(
+            "advice: the CRDs of {} stay, because objects of others may be of these kinds; `--crds` deletes them too",
+            charts.join(", ")
+        ));
+    }
+}
+
 /// Reports resources that cannot be deleted since their records are incomplete.
 pub(in crate::session) fn say_what_stays(records: &Records, profile: &str, output: Output) {
     for (id, details) in records.iter().filter(|(id, _)| teardown::is_at_aws(id)) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Args;
 
 use self::{
-    advice::{refuse_own_runner, say_by_hand, say_jobs, say_what_stays},
+    advice::{refuse_own_runner, say_by_hand, say_crds, say_jobs, say_what_stays},
     source::{Source, from_inventory, from_profile, use_secret},
 };
 use super::{Session, accounts::accounts, set_order};
@@ -95,6 +95,9 @@ pub(crate) async fn open(
     let hidden = hidden_variables(&profile.token_sources());
     let helm = Helm::new(&helm_places(), source.access.clone(), hidden)?;
     say_what_stays(records, &profile.name, output);
+    if !args.crds {
+        say_crds(records, output);
+    }
     let (credential, github, mut lost) = Box::pin(connect(&source, output)).await?;
     let accounts = match Box::pin(of_pools(&source, output)).await {
         Ok(accounts) => accounts,

@@ -252,11 +252,9 @@ impl Output {
         format!("{text}\n")
     }
 
-    /// Writes a message to stderr.
+    /// Writes a message to stderr, wrapped for a terminal.
     pub(crate) fn note(self, text: impl std::fmt::Display) {
-        if self.verbosity >= 0 {
-            self.error(text);
-        }
+        self.note_sentence(&text.to_string(), 2);
     }
 
     /// Writes a sentence to stderr, wrapped for a terminal.
