@@ -12,6 +12,7 @@ pub mod helm;
 pub mod kubernetes;
 pub mod observed;
 pub mod other_controllers;
+mod owners;
 pub mod pods;
 pub mod remarks;
 pub mod runners;

@@ -203,7 +203,7 @@ impl State {
     pub(crate) async fn read(&self, runners: Option<&Runners>) -> Result<(Status, Vec<String>)> {
         let home = inventory::Home::of(&self.file.profile);
         let ((releases, mut advice), certificate, desired, tallies, sets, notices) = tokio::try_join!(
-            releases(&self.kube, &self.file.profile),
+            Box::pin(releases(&self.kube, &self.file.profile)),
             certificate(&self.kube, &self.file.profile),
             self.desired(),
             self.tallies(runners),

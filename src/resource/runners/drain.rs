@@ -25,6 +25,7 @@ use crate::{
         deletion::{ending, ours, runner_deployment},
         kubernetes::ownership,
         observed::{Observed, Ownership, Present, Readiness},
+        owners::is_made_by,
     },
 };
 
@@ -188,14 +189,9 @@ impl Drain {
         let sets =
             Selection::namespaced(names::ARC_API_VERSION, "RunnerReplicaSet", &self.namespace);
         let sets = context.kube.list(&sets).await?;
-        let own = |it: &&Value| {
-            let owners = it["metadata"]["ownerReferences"].as_array();
-            let uid = &deployment["metadata"]["uid"];
-            owners.into_iter().flatten().any(|it| it["uid"] == *uid)
-        };
         Ok(sets
             .iter()
-            .filter(own)
+            .filter(|it| is_made_by(it, deployment))
             .any(|it| it["spec"]["replicas"].as_i64().unwrap_or(1) > 0))
     }
 

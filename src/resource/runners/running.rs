@@ -14,6 +14,7 @@ use crate::{
         context::Context,
         events::seen,
         observed::Readiness,
+        owners::is_made_through,
         pods::{dry_run::Trial, role, status},
     },
 };
@@ -88,9 +89,10 @@ impl Registration {
             ))));
         };
         let wanted = &deployment["spec"]["template"];
+        let hash_of = |it: &Value| it["metadata"]["labels"]["runner-template-hash"].clone();
         let newest = current(&sets, wanted);
-        let hash = newest.and_then(|it| it["metadata"]["labels"]["runner-template-hash"].as_str());
-        let Some(hash) = hash.map(str::to_owned) else {
+        let newest = newest.and_then(|it| Some((it, hash_of(it).as_str()?.to_owned())));
+        let Some((newest, hash)) = newest else {
             return Ok(Err(Readiness::progressing(format!(
                 "the controller has not yet created runners with the current template of pool `{}`",
                 self.pool
@@ -98,7 +100,14 @@ impl Registration {
         };
         let mut pods = self.pods();
         pods.labels = Some(self.labels_of(&hash));
-        let pods = context.kube.list(&pods).await?;
+        let mut pods = context.kube.list(&pods).await?;
+        // Where a former template has come back, a set from before has the same hash.
+        if sets.iter().filter(|it| hash_of(it) == hash).count() > 1 {
+            let mut runners = self.of_the_pool(RUNNERS, "Runner");
+            runners.labels = Some(self.labels_of(&hash));
+            let runners = context.kube.list(&runners).await?;
+            pods.retain(|it| is_made_through(it, &runners, newest));
+        }
         Ok(Ok(Newest { hash, sets, pods }))
     }
 

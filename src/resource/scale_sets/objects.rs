@@ -204,13 +204,6 @@ pub fn is_ready(runner: &Value) -> bool {
         && status["ready"] == true
 }
 
-/// Whether `owner` made an object, by its owner references.
-pub(crate) fn is_made_by(object: &Value, owner: &Value) -> bool {
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    let mut owners = owners.into_iter().flatten();
-    owners.any(|it| it["uid"] == owner["metadata"]["uid"])
-}
-
 /// The name of an object.
 pub fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     events,
-    objects::{Objects, is_made_by, is_ready, job, name},
+    objects::{Objects, is_ready, job, name},
 };
 use crate::{
     desired::resource::scale_set::ScaleSet,
@@ -19,6 +19,7 @@ use crate::{
     resource::{
         context::Context,
         observed::Readiness,
+        owners::is_made_by,
         pods::{role, status},
     },
 };
