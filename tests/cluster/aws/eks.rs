@@ -49,6 +49,7 @@ fn answer(status: u16, body: Option<String>) -> Effect {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn a_cluster_is_reached_by_its_name_alone() {
     let cluster = Cluster::with_aws();
     let profile = cluster.eks_profile("arcctl", &[]);

@@ -354,6 +354,7 @@ fn what_is_broken_has_its_way_out() {
 }
 
 #[test]
+#[ignore = "slow: `make test-slow`"]
 fn what_others_use_stays() {
     let cluster = Cluster::fast();
     let profile = cluster.profile("arcctl", &[]);
