@@ -1,4 +1,4 @@
-//! When an event was seen last, and the newest of several. Pure: no I/O.
+//! When an event was seen last, the newest of several, and those about an object. Pure: no I/O.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,6 +18,18 @@ pub(crate) fn seen(event: &Value) -> Option<Timestamp> {
 /// The event of `events` that was seen last.
 pub(crate) fn newest<'a>(events: impl Iterator<Item = &'a Value>) -> Option<&'a Value> {
     events.max_by_key(|it| seen(it))
+}
+
+/// The warnings about the object with this uid.
+pub(crate) fn warnings_about<'a>(
+    events: &'a [Value],
+    uid: &Value,
+) -> impl Iterator<Item = &'a Value> {
+    let is_about = move |it: &&Value| it["involvedObject"]["uid"] == *uid;
+    events
+        .iter()
+        .filter(|it| it["type"] == "Warning")
+        .filter(is_about)
 }
 
 #[cfg(test)]

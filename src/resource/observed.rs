@@ -110,6 +110,18 @@ impl Readiness {
         }
     }
 
+    /// The same with another reason.
+    #[must_use]
+    pub fn with_reason(mut self, other: impl FnOnce(String) -> String) -> Self {
+        match &mut self {
+            Self::Ready => {}
+            Self::Progressing { reason }
+            | Self::Settling { reason }
+            | Self::Stuck { reason, .. } => *reason = other(std::mem::take(reason)),
+        }
+        self
+    }
+
     /// Why it is not ready.
     pub fn reason(&self) -> Option<&str> {
         match self {

@@ -342,22 +342,28 @@ async fn releases(kube: &Kube, profile: &Profile) -> Result<(Vec<ReleaseStatus>,
     );
     let of_deployments = of_deployments.into_iter();
     let of_deployments = of_deployments.filter(|_| profile.has_deployments());
-    for (namespace, name) in of_deployments.chain(profile.has_scale_sets().then_some(of_scale_sets))
-    {
-        if let Some(record) = newest_release(kube, namespace, name).await? {
-            if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {
-                advice.push(format!(
-                    "advice: release `{name}` belongs to the profile `{other}`, not to `{}`",
-                    profile.name
-                ));
-            }
-            advice.extend(not_ready::of_release(kube, namespace, name).await);
-            found.push(ReleaseStatus {
-                name: format!("{namespace}/{name}"),
-                version: record.chart_version,
-                status: record.status,
-            });
+    let all = of_deployments.chain(profile.has_scale_sets().then_some(of_scale_sets));
+    let reading = all.map(|(namespace, name)| async move {
+        let Some(record) = newest_release(kube, namespace, name).await? else {
+            return Ok::<_, Error>(None);
+        };
+        let lacking = not_ready::of_release(kube, namespace, name).await;
+        Ok(Some((namespace, name, record, lacking)))
+    });
+    let read = futures::future::try_join_all(reading).await?;
+    for (namespace, name, record, lacking) in read.into_iter().flatten() {
+        if let Some(other) = record.profile.as_ref().filter(|it| **it != profile.name) {
+            advice.push(format!(
+                "advice: release `{name}` belongs to the profile `{other}`, not to `{}`",
+                profile.name
+            ));
         }
+        advice.extend(lacking);
+        found.push(ReleaseStatus {
+            name: format!("{namespace}/{name}"),
+            version: record.chart_version,
+            status: record.status,
+        });
     }
     Ok((found, advice))
 }

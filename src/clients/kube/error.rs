@@ -42,6 +42,16 @@ pub(super) enum Reply {
 }
 
 impl KubeFailure {
+    /// That of a call which cannot be made: the manifest is no object.
+    pub(super) fn unsent(what: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            reply: Reply::Silence,
+            login: None,
+            clock_ahead: 0,
+        }
+    }
+
     /// The HTTP status, where the server returned one.
     pub fn code(&self) -> Option<u16> {
         self.status().map(|status| status.code)
@@ -222,16 +232,15 @@ impl KubeFailure {
         if let Reply::SignedOut(error) = &self.reply {
             return (**error).clone();
         }
-        let of_login = |login: &Arc<Login>| match self.code() {
-            Some(401) => Some(login.unknown()),
-            None if !self.is_unauthenticated() => Some(login.unreachable()),
-            _ => None,
-        };
-        let clock = self.wrong_clock();
-        // Without a login of our own the credentials may be at fault all the same.
-        let own = match (&self.login, &clock) {
-            (Some(_), Some(clock)) => Some(clock.clone()),
-            (login, _) => login.as_ref().and_then(of_login),
+        let hint = match (&self.login, self.wrong_clock()) {
+            (Some(_), Some(clock)) => clock,
+            // Without a login of our own the credentials may be at fault all the same.
+            (None, Some(clock)) => format!("{}; or {clock}", self.hint()),
+            (Some(login), None) if self.code() == Some(401) => login.unknown(),
+            (Some(login), None) if self.code().is_none() && !self.is_unauthenticated() => {
+                login.unreachable()
+            }
+            _ => self.hint().to_owned(),
         };
         Error::new(
             self.kind(),
@@ -240,10 +249,7 @@ impl KubeFailure {
         )
         .object(object.replace('`', ""))
         .cause(self.said())
-        .hint(own.unwrap_or_else(|| match clock {
-            Some(clock) => format!("{}; or {clock}", self.hint()),
-            None => self.hint().to_owned(),
-        }))
+        .hint(hint)
         .passing(
             !self.is_unauthenticated()
                 && matches!(self.code(), None | Some(404 | 409 | 429 | 500..)),
@@ -379,12 +385,7 @@ mod tests {
 
     #[test]
     fn a_silent_server_is_asked_twice_and_a_busy_one_more_often() {
-        let silent = KubeFailure {
-            what: "read something".into(),
-            reply: Reply::Silence,
-            login: None,
-            clock_ahead: 0,
-        };
+        let silent = KubeFailure::unsent("read something");
         assert!(silent.again(Call::Read, 1).is_some());
         assert!(silent.again(Call::DryRun, 1).is_some());
         assert!(silent.again(Call::Read, 2).is_none());

@@ -5,11 +5,7 @@ use kube::api::{
 };
 use serde_json::Value;
 
-use super::{
-    FIELD_MANAGER, FIRST_VALUE_MANAGER, Kind, Kube, Target,
-    error::{KubeFailure, Reply},
-    to_value,
-};
+use super::{FIELD_MANAGER, FIRST_VALUE_MANAGER, Kind, Kube, Target, error::KubeFailure, to_value};
 use crate::{clients::requests::Call, error::Result};
 
 /// Whether a call persists its change.
@@ -72,12 +68,7 @@ impl Kube {
         parameters: &PatchParams,
     ) -> Result<Value, KubeFailure> {
         let Some(target) = Target::of(manifest) else {
-            return Err(KubeFailure {
-                what: "apply an object without a name".into(),
-                reply: Reply::Silence,
-                login: None,
-                clock_ahead: 0,
-            });
+            return Err(KubeFailure::unsent("apply an object without a name"));
         };
         let api = self.api(&target.kind, target.namespace.as_deref());
         let patch = Patch::Apply(manifest);
@@ -90,12 +81,6 @@ impl Kube {
 
     /// Creates `manifest`; a dry run changes nothing.
     pub async fn create(&self, manifest: &Value, mode: Mode) -> Result<Value, KubeFailure> {
-        let refused = |what: &str| KubeFailure {
-            what: what.into(),
-            reply: Reply::Silence,
-            login: None,
-            clock_ahead: 0,
-        };
         let metadata = manifest.get("metadata");
         let kind = Kind::new(
             manifest
@@ -112,7 +97,7 @@ impl Kube {
             .and_then(Value::as_str);
         let api = self.api(&kind, namespace);
         let object: DynamicObject = serde_json::from_value(manifest.clone())
-            .map_err(|_| refused("create an object that is none"))?;
+            .map_err(|_| KubeFailure::unsent("create an object that is none"))?;
         let parameters = PostParams {
             dry_run: mode == Mode::DryRun,
             field_manager: Some(FIELD_MANAGER.into()),
@@ -126,12 +111,7 @@ impl Kube {
 
     /// Replaces `manifest`, which contains the resourceVersion that was read.
     pub async fn replace(&self, manifest: &Value) -> Result<Value, KubeFailure> {
-        let silence = || KubeFailure {
-            what: "replace an object".into(),
-            reply: Reply::Silence,
-            login: None,
-            clock_ahead: 0,
-        };
+        let silence = || KubeFailure::unsent("replace an object");
         let target = Target::of(manifest).ok_or_else(silence)?;
         let api = self.api(&target.kind, target.namespace.as_deref());
         let object: DynamicObject =

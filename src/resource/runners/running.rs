@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     resource::{
         context::Context,
-        events::seen,
+        events::{newest, seen},
         observed::Readiness,
         owners::is_made_through,
         pods::{dry_run::Trial, role, status},
@@ -244,15 +244,13 @@ impl Registration {
     /// The newest failure event of the controller since `started` for this pool, or for its objects in `made`:
     /// earlier events may concern an old token.
     fn failure(&self, events: &[Value], made: &[String], started: Timestamp) -> Option<String> {
-        events
+        let is_new = |it: &&Value| seen(it).is_some_and(|it| it.duration_since(started) >= -SKEW);
+        let failures = events
             .iter()
             .filter(|it| FAILURES.iter().any(|reason| it["reason"] == *reason))
             .filter(|it| self.is_of_the_pool(&it["involvedObject"], made))
-            .filter_map(|it| Some((seen(it)?, it)))
-            .filter(|(seen, _)| seen.duration_since(started) >= -SKEW)
-            .max_by_key(|(seen, _)| *seen)
-            .and_then(|(_, it)| it["message"].as_str())
-            .map(str::to_owned)
+            .filter(is_new);
+        newest(failures)?["message"].as_str().map(str::to_owned)
     }
 
     /// Whether an object is one of the two with the pool's name, or one that was created for it.

@@ -6,9 +6,6 @@ use crate::resource::events;
 
 /// The message of the newest warning about the object with this uid.
 pub(crate) fn newest<'a>(events: &'a [Value], uid: &Value) -> Option<&'a str> {
-    let about = events
-        .iter()
-        .filter(|it| it["type"] == "Warning" && it["involvedObject"]["uid"] == *uid);
-    let found = events::newest(about)?;
+    let found = events::newest(events::warnings_about(events, uid))?;
     found["message"].as_str().filter(|it| !it.is_empty())
 }

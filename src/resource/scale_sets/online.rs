@@ -34,8 +34,8 @@ impl ScaleSet {
         let (of_sets, of_runners) = (place.of("EphemeralRunnerSet"), place.of("EphemeralRunner"));
         let (sets, runners) =
             tokio::try_join!(context.kube.list(&of_sets), context.kube.list(&of_runners))?;
-        let own = newest(&sets).map(|set| made_by(set, &runners));
-        let mine = names(own.unwrap_or_default().into_iter());
+        let own = newest(&sets).into_iter();
+        let mine = names(own.flat_map(|set| made_by(set, &runners)));
         let online = online(context, &mine).await?;
         if online >= wanted {
             return Ok(Readiness::Ready);

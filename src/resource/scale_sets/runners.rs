@@ -38,9 +38,8 @@ impl ScaleSet {
         };
         let replicas = set["spec"]["replicas"].as_u64().unwrap_or(0);
         let replicas = usize::try_from(replicas).unwrap_or(usize::MAX);
-        let (ready, lacking): (Vec<&Value>, Vec<&Value>) = made_by(set, &objects.runners)
-            .into_iter()
-            .partition(|it| is_ready(it));
+        let (ready, lacking): (Vec<&Value>, Vec<&Value>) =
+            made_by(set, &objects.runners).partition(|it| is_ready(it));
         if replicas >= wanted && ready.len() >= wanted {
             return Box::pin(self.with_role(context, &ready)).await;
         }
@@ -58,7 +57,7 @@ impl ScaleSet {
         let worst = status::worst(waiting.map(|it| status::readiness(it, &events)));
         if worst != Readiness::Ready {
             // They may hold the room of the new ones.
-            return Ok(with_reason(worst, |reason| beside(reason, before)));
+            return Ok(worst.with_reason(|reason| beside(reason, before)));
         }
         let refused = lacking
             .iter()
@@ -109,9 +108,8 @@ impl ScaleSet {
 }
 
 /// The runners of an `EphemeralRunnerSet`.
-pub(super) fn made_by<'a>(set: &Value, runners: &'a [Value]) -> Vec<&'a Value> {
-    let own = runners.iter().filter(|it| is_made_by(it, set));
-    own.collect()
+pub(super) fn made_by<'a>(set: &'a Value, runners: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    runners.iter().filter(move |it| is_made_by(it, set))
 }
 
 /// How many runners of other `EphemeralRunnerSets` than `set` have a job.
@@ -127,28 +125,6 @@ fn beside(reason: String, before: usize) -> String {
         before => {
             format!("{reason}; runners with a former template that end their jobs first: {before}")
         }
-    }
-}
-
-/// The same readiness with another reason.
-fn with_reason(readiness: Readiness, other: impl Fn(String) -> String) -> Readiness {
-    match readiness {
-        Readiness::Ready => Readiness::Ready,
-        Readiness::Progressing { reason } => Readiness::Progressing {
-            reason: other(reason),
-        },
-        Readiness::Settling { reason } => Readiness::Settling {
-            reason: other(reason),
-        },
-        Readiness::Stuck {
-            reason,
-            hint,
-            unauthorized,
-        } => Readiness::Stuck {
-            reason: other(reason),
-            hint,
-            unauthorized,
-        },
     }
 }
 
@@ -264,7 +240,7 @@ mod tests {
             runner("own", "new", "8"),
             json!({"metadata": {"name": "nobodys"}}),
         ];
-        let own: Vec<&str> = made_by(&set, &all).into_iter().map(name).collect();
+        let own: Vec<&str> = made_by(&set, &all).map(name).collect();
         assert_eq!(own, ["own"]);
         assert_eq!(working_before(&set, &all), 1);
         let told = scale_set().count((1, 2), working_before(&set, &all));
@@ -274,7 +250,7 @@ mod tests {
         );
         let told = scale_set().count((0, 2), 0);
         assert_eq!(told, "0 of 2 runners of scale set `fast` are ready");
-        let stuck = with_reason(Readiness::stuck("no room", "wait"), |it| beside(it, 2));
+        let stuck = Readiness::stuck("no room", "wait").with_reason(|it| beside(it, 2));
         let reason = "no room; runners with a former template that end their jobs first: 2";
         assert_eq!(stuck, Readiness::stuck(reason, "wait"));
     }

@@ -9,7 +9,7 @@ use super::user;
 use crate::{
     desired::names,
     resource::{
-        events::newest,
+        events::{newest, warnings_about},
         kubernetes::rollout::{COMPONENT, PARTS},
         observed::Readiness,
     },
@@ -204,11 +204,7 @@ fn waiting(pod: &Value) -> Option<(&str, &str, &str)> {
 
 /// The newest warning about the pod. Why it had no node before it got one is over.
 fn event_reason(pod: &Value, name: &str, events: &[Value], look: &str) -> Option<Readiness> {
-    let own = events
-        .iter()
-        .filter(|it| {
-            it["type"] == "Warning" && it["involvedObject"]["uid"] == pod["metadata"]["uid"]
-        })
+    let own = warnings_about(events, &pod["metadata"]["uid"])
         .filter(|it| it["reason"] != "FailedScheduling" || pod["spec"]["nodeName"].is_null());
     let event = newest(own)?;
     let said = event["message"].as_str().unwrap_or_default();
